@@ -1,0 +1,57 @@
+"""The exception tree of perftool; each class carries the exit code that the command ends with.
+
+    PerftoolError                1  internal error, or a job that failed in its child
+    ├── UsageError               2  the command line asks for something that makes no sense
+    ├── InputError               3  a file, a profile or a model cannot be used as given
+    ├── NothingPassesError       4  no measured configuration passes the limits
+    ├── DeviceMissingError       5  a device, or its driver, is not on this machine
+    ├── ResumeRefusedError       6  the run belongs to another model, profile or host
+    └── InterruptedRunError    130  stopped by the user; what was measured is kept
+
+An error's text is one line: what is wrong, where, what to do. Nothing here prints or exits: `cli.main`
+catches these once.
+"""
+
+from typing import ClassVar
+
+
+class PerftoolError(Exception):
+    """Tell the user, in one line, what went wrong and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(PerftoolError):
+    """Refuse a command line."""
+
+    exit_code = 2
+
+
+class InputError(PerftoolError):
+    """Refuse an input: a file, a profile, a data set, a model."""
+
+    exit_code = 3
+
+
+class NothingPassesError(PerftoolError):
+    """Say that no configuration passes the limits."""
+
+    exit_code = 4
+
+
+class DeviceMissingError(PerftoolError):
+    """Say that a device cannot be used here, and what would have to be installed."""
+
+    exit_code = 5
+
+
+class ResumeRefusedError(PerftoolError):
+    """Refuse to continue a run, or to share one, and say what differs."""
+
+    exit_code = 6
+
+
+class InterruptedRunError(PerftoolError):
+    """Report that the user stopped the run."""
+
+    exit_code = 130

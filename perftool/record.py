@@ -1,0 +1,278 @@
+"""What happened: the records that children send and that a run's journal keeps.
+
+A record holds what was observed, never a statistic: `analysis` computes those when they are looked at.
+Values only, as in `spec`. Times are integer nanoseconds, sizes are bytes.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from perftool.spec import Configuration, Load, ModelSource, Precision, Profile, WeightFormat
+
+# ---------------------------------------------------------------- the host
+
+
+class HostInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A machine's identity, compared whenever runs meet. What cannot be read is "unknown"."""
+
+    cpu: str
+    isa: tuple[str, ...]
+    cores_usable: int
+    cores_physical: int
+    cores_logical: int
+    smt: Literal["on", "off", "unknown"]
+    memory_bytes: int
+    virtualisation: str
+    governor: str
+    turbo: str
+    kernel: str
+    python: str
+    openvino: str
+    nncf: str
+    perftool: str
+
+
+class Conditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the machine did during a visit: shares of all its CPU time, 0 to 1; None where unknown.
+
+    `other_load` is what processes other than the child used, `steal` what the hypervisor took away.
+    """
+
+    other_load: float | None
+    steal: float | None
+    frequency_mhz: float | None
+
+
+class DeviceFound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="found"):
+    """A device that answers. `streams` is its range of stream counts, None where it has none."""
+
+    name: str
+    full_name: str
+    capabilities: tuple[str, ...]
+    streams: tuple[int, int] | None
+    properties: tuple[str, ...]
+
+
+class DeviceMissing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="missing"):
+    """A device that cannot be used, why, and what to install."""
+
+    name: str
+    reason: str
+    advice: str
+
+
+Device = DeviceFound | DeviceMissing
+
+# ---------------------------------------------------------------- what jobs answer
+
+
+class Probed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="probed"):
+    """The answer to Probe."""
+
+    devices: tuple[Device, ...]
+
+
+class LayerCost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One layer's cost. FLOPs by the published convention (2 per multiply-add), MACs as multiply-adds."""
+
+    name: str
+    type: str
+    output_shape: tuple[int, ...]
+    flops: int
+    macs: int
+    parameters: int
+    activation_bytes: int
+
+
+class Described(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="described"):
+    """The answer to Describe: a model's complexity at its own batch.
+
+    `parameters` counts every weight and bias, `convention_parameters` as the Open Model Zoo publishes it.
+    `activation_bytes` sums all layer outputs, `peak_activation_bytes` is the most alive at once.
+    """
+
+    name: str
+    origin: str
+    batch: int
+    flops: int
+    macs: int
+    parameters: int
+    convention_parameters: int
+    activation_bytes: int
+    peak_activation_bytes: int
+    layers: tuple[LayerCost, ...]
+
+
+class Written(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="written"):
+    """The answer to Build: a model file."""
+
+    path: str
+
+
+class Prepared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prepared"):
+    """The answer to Prepare: a model file in the cache, and what making it took."""
+
+    weight_format: WeightFormat
+    path: str
+    key: str
+    cached: bool
+    duration_ns: int
+    file_bytes: int
+    calibration_images: int
+    peak_rss_bytes: int
+
+
+class Executed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much of the model ran in one precision, as read off the kernels' names."""
+
+    precision: str
+    flops: int
+    kernels: int
+
+
+class Compiled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="compiled"):
+    """An incarnation: one process in which a configuration was compiled."""
+
+    configuration: str
+    incarnation: int
+    pid: int
+    requested: dict[str, str]
+    resolved: dict[str, str]
+    streams: int | None
+    threads: int | None
+    requests: int
+    executed: tuple[Executed, ...]
+    compile_ns: int
+    first_inference_ns: int
+    loaded_from_cache: bool
+    peak_rss_bytes: int
+
+
+class Visited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visited"):
+    """One burst of measuring. Latencies are per request, that is per whole batch, in order of completion.
+
+    The window opens on a completion and closes on a completion; `latencies_ns` are those that completed
+    after it opened. `warmup_ns` came before.
+    """
+
+    configuration: str
+    incarnation: int
+    round: int
+    position: int
+    load: Load
+    batch: int
+    requests: int
+    warmup_ns: tuple[int, ...]
+    latencies_ns: tuple[int, ...]
+    window_ns: int
+    peak_rss_bytes: int
+    conditions: Conditions
+
+
+class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluated"):
+    """The classes that one variant gave for every image; labels already shifted by `label_offset`.
+
+    Without labels `labels` is empty. `top5` holds class indices, the likeliest first. `images` is the
+    digest of the image set: deltas are paired, so only records of the same set are compared.
+    """
+
+    precision: Precision | Literal["default"]
+    weight_format: WeightFormat
+    device: str
+    inference_precision: str
+    images: str
+    label_offset: int
+    labels: tuple[int, ...]
+    top5: tuple[tuple[int, ...], ...]
+    duration_ns: int
+
+
+class Failed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="failed"):
+    """A job that its child did not finish. `subject` is a configuration's id, or what was being prepared."""
+
+    subject: str
+    stage: Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit"]
+    kind: Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
+    reason: str
+    output_tail: str = ""
+
+
+# ---------------------------------------------------------------- what a sweep notes of itself
+
+
+class LeftOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configuration of the profile that is not measured, and why."""
+
+    configuration: Configuration
+    reason: str
+
+
+class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="planned"):
+    """What a run will measure."""
+
+    configurations: tuple[Configuration, ...]
+    left_out: tuple[LeftOut, ...]
+    devices: tuple[Device, ...]
+    canary: str
+
+
+class Started(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="started"):
+    """The run was started, or resumed, by a process."""
+
+    pid: int
+
+
+class Finished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="finished"):
+    """Everything planned was done."""
+
+
+Record = Planned | Started | Finished | Prepared | Evaluated | Compiled | Visited | Failed
+Answer = Probed | Described | Written | Prepared | Compiled | Visited | Evaluated | Failed
+
+
+class Progress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="progress"):
+    """How far a long job is. Travels over the pipe, never into a journal."""
+
+    stage: str
+    done: int
+    total: int
+
+
+# ---------------------------------------------------------------- the journal
+
+#: History of the journal's format. 1: the first.
+FORMAT = 1
+
+
+class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model a run measured. `digest` is the SHA-256 of what it is made from."""
+
+    name: str
+    source: ModelSource
+    digest: str
+    reference: bool
+
+
+class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="header"):
+    """The first line of a journal."""
+
+    format: int
+    created_ns: int
+    profile: Profile
+    model: ModelIdentity
+    host: HostInfo
+
+
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a journal: a record, and when it was appended (Unix time)."""
+
+    at_ns: int
+    record: Record
+
+
+class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A journal, read."""
+
+    header: Header
+    entries: tuple[Entry, ...]
