@@ -1,0 +1,1 @@
+"""Pure functions over records: estimates, ties, limits, the choice. No I/O, no runtime."""

@@ -1,0 +1,1 @@
+"""What touches a device: runs in a child process; the parent's side is `isolate`."""

@@ -1,0 +1,1 @@
+"""The sweep: read a profile, plan it, run it, keep its journal."""
