@@ -268,13 +268,18 @@ class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
 
 
 class Evaluate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluate"):
-    """Classify images: once per model file, device and resolved inference precision."""
+    """Classify images: once per model file, device and resolved inference precision.
+
+    `labelled` is false where the images' classes are not the model's: agreement is all that counts then.
+    """
 
     model_path: str
+    weight_format: WeightFormat
     device: str
     precision: Precision | Literal["default"]
     setting: Setting
     images: Images
+    labelled: bool
 
 
 Job = Probe | Describe | Build | Prepare | Compile | Visit | Evaluate

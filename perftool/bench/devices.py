@@ -1,0 +1,64 @@
+"""Device names: which hardware stands behind one, and what to install where it is missing.
+
+Runtime-free: the parent plans with it, children explain with it.
+"""
+
+import re
+
+from perftool.record import DeviceMissing
+
+VIRTUAL = ("AUTO", "HETERO", "MULTI", "BATCH")
+
+ADVICE = {
+    "GPU": "install the Intel GPU driver with OpenCL (packages ocl-icd-libopencl1 and intel-opencl-icd), "
+    "then see that /dev/dri is readable",
+    "NPU": "install the Intel NPU driver (packages intel-level-zero-npu and intel-driver-compiler-npu), "
+    "then see that /dev/accel is readable",
+}
+
+#: What the runtime says, beside a library that cannot be loaded, when a device is not there.
+SIGNS = (
+    "as device id",
+    "No device with",
+    "Can not find",
+    "No available devices",
+    "Failed to create plugin",
+)
+
+
+def hardware(device: str, available: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the hardware devices behind a device name: ("CPU",) for "BATCH:CPU(4)".
+
+    AUTO without a list stands for every available device.
+    """
+    kind, _, rest = device.partition(":")
+    if kind not in VIRTUAL:
+        return (device,)
+    names = tuple(re.sub(r"\(.*?\)", "", name).strip() for name in rest.split(",") if name.strip())
+    names = tuple(name.lstrip("-") for name in names if not name.startswith("-"))
+    return names or available
+
+
+def batch_size(device: str) -> int:
+    """Return the batch that a BATCH device collects, 1 for any other."""
+    found = re.fullmatch(r"BATCH:[^()]+\((\d+)\)", device)
+    return int(found.group(1)) if found else 1
+
+
+def missing(device: str, error: str) -> DeviceMissing | None:
+    """Read a runtime's error as a missing device or driver; None when it is something else."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    last = lines[-1] if lines else "no reason given"
+    kinds = [name.partition(".")[0] for name in hardware(device, ())] or [device]
+    if match := re.search(r"([\w.+-]+\.so[\w.]*): cannot open shared object file", error):
+        reason = f"no driver: {match.group(1)} cannot be loaded"
+    elif "is not registered in the OpenVINO Runtime" in error:
+        reason = "no such device is known to OpenVINO"
+    elif any(sign in error for sign in SIGNS):
+        reason = last.rstrip(".")
+    else:
+        return None
+    advice = next(
+        (ADVICE[kind] for kind in kinds if kind in ADVICE), "see `perftool devices` for what is here"
+    )
+    return DeviceMissing(name=device, reason=reason, advice=advice)

@@ -1,0 +1,64 @@
+"""A job that went wrong, as a record. Runtime-free: both ends of the pipe use it."""
+
+from typing import Literal
+
+from perftool.errors import DeviceMissingError, InputError, PerftoolError
+from perftool.record import Failed
+from perftool.spec import Build, Compile, Describe, Evaluate, Job, Prepare, Probe, Visit
+
+Stage = Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit"]
+Kind = Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
+
+STAGES: dict[type, Stage] = {
+    Probe: "probe",
+    Describe: "describe",
+    Build: "build",
+    Prepare: "prepare",
+    Evaluate: "evaluate",
+    Compile: "compile",
+    Visit: "visit",
+}
+
+
+def subject(job: Job, compiled: str) -> str:
+    """Name what a job is about; a visit is about what the child has compiled."""
+    match job:
+        case Compile():
+            return job.configuration.id
+        case Visit():
+            return compiled
+        case Prepare():
+            return job.weight_format
+        case Evaluate():
+            return f"{job.precision} on {job.device}"
+        case Probe():
+            return ", ".join(job.devices)
+    return type(job).__name__.lower()
+
+
+def failed(job: Job, compiled: str, kind: Kind, reason: str, output_tail: str = "") -> Failed:
+    """Record that a job was not finished, and why."""
+    return Failed(
+        subject=subject(job, compiled),
+        stage=STAGES[type(job)],
+        kind=kind,
+        reason=reason,
+        output_tail=output_tail,
+    )
+
+
+def failure(job: Job, compiled: str, error: BaseException) -> Failed:
+    """Turn what a job raised into a record, in one line."""
+    kind: Kind = "error"
+    match error:
+        case DeviceMissingError():
+            kind = "device_missing"
+        case InputError():
+            kind = "bad_input"
+        case MemoryError():
+            kind = "out_of_memory"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1] if lines else type(error).__name__
+    if not isinstance(error, PerftoolError):
+        reason = f"{type(error).__name__}: {reason}"
+    return failed(job, compiled, kind, reason)

@@ -1,0 +1,73 @@
+"""One burst of measuring: warm up until steady, then a window that opens and closes on a completion.
+
+Works on any generator of completions and reads no clock of its own, so that a simulated engine is
+measured by the same code. Computes no statistic that is kept: the burst is raw samples.
+"""
+
+from collections.abc import Generator
+from statistics import median
+
+from msgspec import Struct
+
+from perftool.bench.engine import Completion
+
+#: Two consecutive warm-up windows agree when their medians differ by no more than this share.
+STEADY_WITHIN = 0.05
+
+
+class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The raw samples of one visit, in nanoseconds. `latencies_ns` completed after the window opened."""
+
+    warmup_ns: tuple[int, ...]
+    latencies_ns: tuple[int, ...]
+    window_ns: int
+
+
+def warm_up(completions: Generator[Completion, None, None], chunk: int, ceiling_ns: int) -> list[Completion]:
+    """Consume completions until two consecutive windows of `chunk` agree, or the ceiling is reached."""
+    seen = [next(completions)]
+    while len(seen) < 2 * chunk or not _steady(seen, chunk):
+        seen.append(next(completions))
+        if seen[-1].completed_ns - seen[0].completed_ns >= ceiling_ns:
+            break
+    return seen
+
+
+def _steady(seen: list[Completion], chunk: int) -> bool:
+    if len(seen) % chunk:
+        return False
+    before = median(c.latency_ns for c in seen[-2 * chunk : -chunk])
+    after = median(c.latency_ns for c in seen[-chunk:])
+    return abs(after - before) <= STEADY_WITHIN * before
+
+
+def measure(
+    completions: Generator[Completion, None, None],
+    *,
+    requests: int,
+    window_ns: int,
+    completions_per_request: int,
+    warm: bool,
+    warmup_ceiling_ns: int,
+) -> Burst:
+    """Measure one burst, and close the load.
+
+    The window opens on the last completion of the warm-up, closes on the first completion after which it
+    is at least `window_ns` long and holds `completions_per_request` completions for each of the `requests`
+    in flight. A process that was measured before (`warm`) needs a shorter warm-up.
+    """
+    try:
+        chunk = max(requests, 2) if warm else max(2 * requests, 3)
+        warmup = warm_up(completions, chunk, warmup_ceiling_ns)
+        opened = closed = warmup[-1].completed_ns
+        latencies: list[int] = []
+        while closed - opened < window_ns or len(latencies) < completions_per_request * requests:
+            latency_ns, closed = next(completions)
+            latencies.append(latency_ns)
+    finally:
+        completions.close()
+    return Burst(
+        warmup_ns=tuple(c.latency_ns for c in warmup),
+        latencies_ns=tuple(latencies),
+        window_ns=closed - opened,
+    )

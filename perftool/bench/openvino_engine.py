@@ -1,0 +1,218 @@
+"""The real runtime: compile a model with stated properties, read what it resolved to, keep requests flying.
+
+Runs in a child process. No statistic, no policy: which properties a configuration asks for is here, which
+configurations exist is the plan's.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from perftool.bench.devices import hardware, missing
+from perftool.bench.engine import Completion, Flight
+from perftool.errors import DeviceMissingError
+from perftool.record import Executed, LayerCost
+from perftool.spec import Explicit, Setting
+
+#: What is read back from a compiled model, on the model or under DEVICE_PROPERTIES.
+RESOLVED = (
+    "NUM_STREAMS",
+    "INFERENCE_NUM_THREADS",
+    "INFERENCE_PRECISION_HINT",
+    "PERFORMANCE_HINT",
+    "ENABLE_CPU_PINNING",
+    "ENABLE_HYPER_THREADING",
+    "SCHEDULING_CORE_TYPE",
+    "EXECUTION_MODE_HINT",
+)
+
+#: How kernels spell a precision at the end of their name, and how perftool writes it.
+KERNEL_PRECISION = {
+    "f32": "f32",
+    "bf16": "bf16",
+    "f16": "f16",
+    "i8": "int8",
+    "u8": "int8",
+    "i4": "int4",
+    "u4": "int4",
+}
+
+
+def requested_properties(setting: Setting, writable: frozenset[str]) -> dict[str, str]:
+    """Return the compile properties that a setting states, of those that the device lets one set."""
+    if not isinstance(setting, Explicit):
+        return {"PERFORMANCE_HINT": setting.mode}
+    stated = {
+        "INFERENCE_PRECISION_HINT": setting.inference_precision,
+        "NUM_STREAMS": "AUTO" if setting.streams == "auto" else str(setting.streams),
+        "INFERENCE_NUM_THREADS": str(setting.threads),
+        "ENABLE_CPU_PINNING": "YES" if setting.pinning else "NO",
+    }
+    return {name: value for name, value in stated.items() if name in writable}
+
+
+def compile_model(
+    core: ov.Core, model: ov.Model, device: str, setting: Setting
+) -> tuple[Any, dict[str, str]]:
+    """Compile for a device; return the compiled model and the properties that were asked for.
+
+    Raises DeviceMissingError, saying what to install, where the device or its driver is not there.
+    """
+    try:
+        writable = writable_properties(core, device)
+        requested = requested_properties(setting, writable)
+        return core.compile_model(model, device, requested), requested
+    except RuntimeError as error:
+        if found := missing(device, str(error)):
+            raise DeviceMissingError(f"{device}: {found.reason}; {found.advice}") from error
+        raise
+
+
+def writable_properties(core: ov.Core, device: str) -> frozenset[str]:
+    """Return the properties that every hardware device behind `device` lets one set."""
+    sets = [
+        {name for name, access in core.get_property(name_, "SUPPORTED_PROPERTIES").items() if access == "RW"}
+        for name_ in hardware(device, tuple(core.available_devices))
+    ]
+    return frozenset(set.intersection(*sets)) if sets else frozenset()
+
+
+def resolved_properties(compiled: Any) -> dict[str, str]:
+    """Read the properties that a compiled model settled on, also behind a virtual device."""
+    found: dict[str, str] = {}
+    inner: dict[str, Any] = {}
+    supported = set(compiled.get_property("SUPPORTED_PROPERTIES"))
+    if "DEVICE_PROPERTIES" in supported:
+        for properties in compiled.get_property("DEVICE_PROPERTIES").values():
+            inner.update(properties)
+    for name in RESOLVED:
+        if name in supported:
+            found[name] = _text(compiled.get_property(name))
+        elif name in inner:
+            found[name] = _text(inner[name])
+        else:
+            found.update(_asked(compiled, name))
+    found["EXECUTION_DEVICES"] = ",".join(compiled.get_property("EXECUTION_DEVICES"))
+    return found
+
+
+def _asked(compiled: Any, name: str) -> dict[str, str]:
+    """Ask for a property that is not listed as supported: BATCH answers some of those, others raise."""
+    try:
+        return {name: _text(compiled.get_property(name))}
+    except RuntimeError:
+        return {}
+
+
+def _text(value: Any) -> str:
+    """Write a property's value as compile_model would read it."""
+    if isinstance(value, bool):
+        return "YES" if value else "NO"
+    if isinstance(value, ov.Type):
+        names = {ov.Type.f32: "f32", ov.Type.bf16: "bf16", ov.Type.f16: "f16", ov.Type.dynamic: "dynamic"}
+        return names.get(value, str(value))
+    if hasattr(value, "name") and hasattr(value, "value"):
+        return str(value.name)
+    return str(value)
+
+
+def executed_precisions(compiled: Any, layers: tuple[LayerCost, ...]) -> tuple[Executed, ...]:
+    """Read off the kernels' names which precision carries how many FLOPs, the largest share first.
+
+    A kernel's FLOPs are those of the original layers that were fused into it. The precision that the
+    runtime model reports for a kernel's output is no witness: see docs/measurement.md.
+    """
+    flops_of = {layer.name: layer.flops for layer in layers}
+    flops: dict[str, int] = {}
+    kernels: dict[str, int] = {}
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        info = node.get_rt_info()
+        primitive = _rt(info, "primitiveType")
+        originals = _rt(info, "originalLayersNames").split(",")
+        cost = sum(flops_of.get(name, 0) for name in originals)
+        if not cost:
+            continue
+        suffix = primitive.rpartition("_")[2].lower()
+        precision = KERNEL_PRECISION.get(suffix, suffix or "unknown")
+        flops[precision] = flops.get(precision, 0) + cost
+        kernels[precision] = kernels.get(precision, 0) + 1
+    ordered = sorted(flops, key=lambda name: -flops[name])
+    return tuple(Executed(precision=name, flops=flops[name], kernels=kernels[name]) for name in ordered)
+
+
+def _rt(info: Any, key: str) -> str:
+    if key not in info:
+        return ""
+    value = info[key]
+    return str(value.value if hasattr(value, "value") else value)
+
+
+class OpenVINOFlight:
+    """Real requests, pointed at preallocated tensors in turn; no Python callback, no copy per inference.
+
+    Completions are taken from AsyncInferQueue, which hands requests out as they finish and times each in
+    C++ from start to end; a lone request is timed around its call.
+    """
+
+    def __init__(self, compiled: Any, requests: int, inputs: list[ov.Tensor]) -> None:
+        self._queue = ov.AsyncInferQueue(compiled, requests)
+        self._requests = list(self._queue)
+        self._inputs = inputs
+        self._turn = 0
+
+    def _next_input(self) -> ov.Tensor:
+        self._turn = (self._turn + 1) % len(self._inputs)
+        return self._inputs[self._turn]
+
+    def infer(self) -> Completion:
+        request = self._requests[0]
+        request.set_input_tensor(self._next_input())
+        started = time.perf_counter_ns()
+        request.infer()
+        done = time.perf_counter_ns()
+        return Completion(done - started, done)
+
+    def start(self) -> None:
+        idle = self._queue.get_idle_request_id()
+        self._requests[idle].set_input_tensor(self._next_input())
+        self._queue.start_async()
+
+    def wait(self) -> Completion:
+        idle = self._queue.get_idle_request_id()
+        done = time.perf_counter_ns()
+        return Completion(round(self._requests[idle].latency * 1e6), done)
+
+    def drain(self) -> None:
+        self._queue.wait_all()
+
+
+class OpenVINOEngine:
+    """A compiled model of the OpenVINO runtime."""
+
+    def __init__(
+        self, compiled: Any, requested: dict[str, str], inputs: list[ov.Tensor], layers: tuple[LayerCost, ...]
+    ) -> None:
+        self._compiled = compiled
+        self._inputs = inputs
+        self.requested = requested
+        self.resolved = resolved_properties(compiled)
+        self.optimal_requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.loaded_from_cache = _asked(compiled, "LOADED_FROM_CACHE").get("LOADED_FROM_CACHE") == "YES"
+        self._layers = layers
+
+    def executed(self) -> tuple[Executed, ...]:
+        return executed_precisions(self._compiled, self._layers)
+
+    def flight(self, requests: int) -> Flight:
+        return OpenVINOFlight(self._compiled, requests, self._inputs)
+
+
+def batches(images: list[np.ndarray[Any, Any]], batch: int) -> list[ov.Tensor]:
+    """Stack images, each (1, ...), into as many distinct batches as there are images."""
+    count = len(images)
+    return [
+        ov.Tensor(np.ascontiguousarray(np.concatenate([images[(first + i) % count] for i in range(batch)])))
+        for first in range(count)
+    ]

@@ -1,0 +1,53 @@
+"""Ask a device what it supports. Runs in a child: a driver may crash here."""
+
+from typing import Any
+
+import openvino as ov
+
+from perftool.bench.devices import hardware, missing
+from perftool.record import Device, DeviceFound, DeviceMissing
+
+
+def probe(device: str) -> Device:
+    """Describe a device; a virtual one by the hardware behind it."""
+    core = ov.Core()
+    names = hardware(device, tuple(core.available_devices))
+    try:
+        found = [_hardware(core, name) for name in names]
+        if names != (device,):
+            core.compile_model(_identity(), device)
+    except RuntimeError as error:
+        absent = missing(device, str(error))
+        if absent is None:
+            raise
+        return absent
+    if not found:
+        return DeviceMissing(name=device, reason="no hardware device is available", advice="see the drivers")
+    alone = len(found) == 1
+    return DeviceFound(
+        name=device,
+        full_name=" + ".join(each.full_name for each in found),
+        capabilities=tuple(sorted(set.intersection(*(set(each.capabilities) for each in found)))),
+        streams=found[0].streams if alone else None,
+        properties=tuple(sorted(set.intersection(*(set(each.properties) for each in found)))),
+    )
+
+
+def _hardware(core: ov.Core, name: str) -> DeviceFound:
+    supported: dict[str, str] = core.get_property(name, "SUPPORTED_PROPERTIES")
+    streams: Any = core.get_property(name, "RANGE_FOR_STREAMS") if "RANGE_FOR_STREAMS" in supported else None
+    return DeviceFound(
+        name=name,
+        full_name=str(core.get_property(name, "FULL_DEVICE_NAME")),
+        capabilities=tuple(core.get_property(name, "OPTIMIZATION_CAPABILITIES")),
+        streams=(int(streams[0]), int(streams[1])) if streams else None,
+        properties=tuple(sorted(key for key, access in supported.items() if access == "RW")),
+    )
+
+
+def _identity() -> ov.Model:
+    """Make the smallest model: what a device that compiles at all can compile."""
+    from openvino import opset13 as ops
+
+    data = ops.parameter([1, 8], ov.Type.f32, name="data")
+    return ov.Model([ops.relu(data)], [data], "identity")
