@@ -1,0 +1,24 @@
+"""`perftool devices`: what is here, what each device supports, and what to install for the others."""
+
+from typing import Annotated
+
+import typer
+
+#: The devices that OpenVINO has plugins for on a machine like this.
+KNOWN = ("CPU", "GPU", "NPU")
+
+
+def devices(
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the devices, what they support, and what the missing ones need."""
+    from perftool.cli.output import print_json, print_rich
+    from perftool.sweep.run import probe_one
+
+    found = tuple(device for name in KNOWN for device in probe_one(name).devices)
+    if json:
+        print_json(found)
+        return
+    from perftool.render.devices import device_table
+
+    print_rich(device_table(found))

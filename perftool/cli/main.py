@@ -1,0 +1,37 @@
+"""The perftool command: the table of its commands, and the one place where errors become exit codes.
+
+Commands import what they need when they run, so that `perftool --help` is instant.
+"""
+
+import sys
+
+import typer
+
+from perftool.cli import accuracy, devices, model, quantize, recommend, report, show, sweep
+from perftool.errors import PerftoolError
+
+app = typer.Typer(
+    name="perftool",
+    help="Which OpenVINO deployment configuration shall I ship, and how sure are you?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(sweep.sweep)
+app.command()(show.show)
+app.command()(recommend.recommend)
+app.command()(report.report)
+app.command()(accuracy.accuracy)
+app.command()(quantize.quantize)
+app.command()(devices.devices)
+app.add_typer(model.app, name="model")
+
+
+def main() -> None:
+    """Run the command line; an error is one line on standard error and its documented exit code."""
+    try:
+        app()
+    except PerftoolError as error:
+        sys.stderr.write(f"perftool: {error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,64 @@
+"""`perftool model`: count a model's cost, build a built-in one."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Look at models, and build the built-in one.", no_args_is_help=True, rich_markup_mode=None)
+
+Model = Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="TF-slim variables (.npz) instead of the reference weights.")
+]
+
+
+@app.command()
+def info(
+    model: Model = "googlenet-v4-tf",
+    weights: Weights = None,
+    layers: Annotated[bool, typer.Option("--layers", help="Show a row per layer.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Count a model's GFLOPs, parameters and activation memory, at batch 1."""
+    from perftool.cli.jobs import run_job
+    from perftool.cli.output import print_json, print_rich
+    from perftool.model.identity import parse_source
+    from perftool.record import Described
+    from perftool.render.complexity import as_json, complexity_tables
+    from perftool.spec import Describe
+
+    source = parse_source(model, str(weights) if weights else None)
+    described = run_job(Describe(model=source), Described)
+    if json:
+        print_json(as_json(described, layers=layers))
+    else:
+        print_rich(*complexity_tables(described, layers=layers))
+
+
+@app.command()
+def build(
+    model: Annotated[str, typer.Argument(help="The built-in model's name.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The IR file to write (.xml, with .bin).")],
+    weights: Weights = None,
+    convention: Annotated[
+        Literal["original", "converted"],
+        typer.Option(help="original: NHWC RGB, normalized; converted: NCHW BGR, 0..255."),
+    ] = "converted",
+    batch: Annotated[int, typer.Option(min=1, help="Images per inference.")] = 1,
+) -> None:
+    """Write a built-in model as an OpenVINO IR file."""
+    import sys
+
+    from perftool.cli.jobs import run_job
+    from perftool.errors import UsageError
+    from perftool.model.identity import parse_source
+    from perftool.record import Written
+    from perftool.spec import Build, ModelFile
+
+    source = parse_source(model, str(weights) if weights else None)
+    if isinstance(source, ModelFile):
+        raise UsageError(f"{model} is a file already; build takes a built-in model's name")
+    job = Build(model=source, convention=convention, batch=batch, output=str(output.absolute()))
+    written = run_job(job, Written)
+    sys.stdout.write(f"{Path(written.path)}\n")

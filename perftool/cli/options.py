@@ -1,0 +1,71 @@
+"""Options that several commands share, and reading lists of values."""
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class ObjectiveName(str, Enum):
+    """What the best configuration is best at."""
+
+    throughput = "throughput"
+    latency = "latency"
+
+
+class Percentile(str, Enum):
+    """The percentiles that a latency limit may be put on."""
+
+    p50 = "50"
+    p90 = "90"
+    p95 = "95"
+    p99 = "99"
+
+
+Weights = Annotated[
+    Path | None, typer.Option("--weights", help="TF-slim variables (.npz) instead of the reference weights.")
+]
+DatasetDir = Annotated[Path | None, typer.Option("--dataset", help="A folder of images.", show_default="built-in")]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", help="Its label file: `file class` per line. Default: DATASET/val.txt."),
+]
+CalibrationDir = Annotated[
+    Path | None,
+    typer.Option("--calibration", help="A folder of images for INT8. Default: a part of the data set."),
+]
+CalibrationImages = Annotated[
+    int | None, typer.Option("--calibration-images", min=1, help="How many images calibrate INT8.")
+]
+EvaluationImages = Annotated[
+    int | None, typer.Option("--evaluation-images", min=1, help="How many images at most evaluate accuracy.")
+]
+ObjectiveOption = Annotated[ObjectiveName | None, typer.Option("--objective", help="What to be best at.")]
+MaxLatency = Annotated[
+    float | None, typer.Option("--max-latency-ms", help="Limit on the latency of a request, in ms.")
+]
+PercentileOption = Annotated[
+    Percentile | None, typer.Option("--percentile", help="The percentile of that latency. Default: 50.")
+]
+MaxDrop = Annotated[
+    float | None,
+    typer.Option("--max-accuracy-drop", help="Limit on the loss of top-1, in percentage points (inf: none)."),
+]
+MaxMemory = Annotated[float | None, typer.Option("--max-memory-mb", help="Limit on the peak RSS, in MB (10^6).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunFolder = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
+
+
+def words(values: Sequence[str] | None) -> list[str] | None:
+    """Split option values at commas: `--batch 1,4 --batch 8` is 1, 4, 8; None when the option is not given."""
+    if not values:
+        return None
+    return [word.strip() for value in values for word in value.split(",") if word.strip()]
+
+
+def numbers(values: Sequence[str] | None) -> list[int | str] | None:
+    """Read option values as whole numbers; what is none stays a word, for the profile's check to refuse."""
+    found = words(values)
+    return None if found is None else [int(word) if word.isdigit() else word for word in found]

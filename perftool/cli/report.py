@@ -1,0 +1,22 @@
+"""`perftool report`: write a run's report again, with today's statistics."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perftool.cli import options
+
+
+def report(
+    run: options.RunFolder,
+    to: Annotated[Path | None, typer.Option("--to", help="Another folder than the run's own.")] = None,
+) -> None:
+    """Write figures (JSON), tables (text) and plots (PNG, SVG) of a run."""
+    from perftool.cli.outcome import look, write_report
+
+    summary, recommendation = look(run)
+    folder = run if run.is_dir() else run.parent
+    for path in write_report(to or folder, summary, recommendation):
+        sys.stdout.write(f"{path}\n")

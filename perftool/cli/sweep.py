@@ -1,0 +1,110 @@
+"""`perftool sweep`: the main job."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perftool.cli import options
+
+if TYPE_CHECKING:
+    from perftool.spec import Profile
+
+Model = Annotated[
+    str | None, typer.Argument(help="A built-in model's name, or a model file. Default: the profile's.")
+]
+
+
+def sweep(
+    model: Model = None,
+    profile: Annotated[
+        str, typer.Option("--profile", "-p", help="quick, full, latency, throughput, or a TOML file.")
+    ] = "quick",
+    device: Annotated[
+        list[str] | None, typer.Option("--device", "-d", help="CPU, GPU, NPU, AUTO, ... (repeatable).")
+    ] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="FP32, FP16, BF16, INT8 (list).")] = None,
+    batch: Annotated[list[str] | None, typer.Option(help="Batch sizes (list).")] = None,
+    streams: Annotated[list[str] | None, typer.Option(help="Stream counts, or auto (list).")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="Thread counts, or auto (list).")] = None,
+    load: Annotated[list[str] | None, typer.Option(help="closed, sync (list).")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Visits to each configuration.")] = None,
+    visit_seconds: Annotated[float | None, typer.Option(help="Length of a measuring window.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of order and splits.")] = None,
+    weights: options.Weights = None,
+    dataset: options.DatasetDir = None,
+    labels: options.Labels = None,
+    calibration: options.CalibrationDir = None,
+    calibration_images: options.CalibrationImages = None,
+    evaluation_images: options.EvaluationImages = None,
+    objective: options.ObjectiveOption = None,
+    max_latency_ms: options.MaxLatency = None,
+    percentile: options.PercentileOption = None,
+    max_accuracy_drop: options.MaxDrop = None,
+    max_memory_mb: options.MaxMemory = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder. Default: reports/TIME-MODEL.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Do what is left of the run in this folder.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Measure every configuration, evaluate its accuracy, and recommend one."""
+    from perftool.cli.images import image_source
+    from perftool.cli.outcome import finish
+    from perftool.cli.watching import watching
+    from perftool.errors import UsageError
+    from perftool.model.identity import parse_source
+    from perftool.sweep.profile import load_profile, override
+    from perftool.sweep.run import resume_sweep
+    from perftool.sweep.run import sweep as run_sweep
+
+    given = {
+        "devices": device,
+        "precisions": options.words(precision),
+        "batches": options.numbers(batch),
+        "streams": options.numbers(streams),
+        "threads": options.numbers(threads),
+        "loads": options.words(load),
+        "rounds": rounds,
+        "visit_seconds": visit_seconds,
+        "seed": seed,
+        "images": image_source(dataset, labels, calibration),
+        "calibration_images": calibration_images,
+        "evaluation_images": evaluation_images,
+        "objective": objective.value if objective else None,
+        "latency_ms": max_latency_ms,
+        "percentile": int(percentile.value) if percentile else None,
+        "accuracy_drop_pp": max_accuracy_drop,
+        "memory_mb": max_memory_mb,
+    }
+    if resume is not None:
+        if out or model or weights or any(value is not None for value in given.values()):
+            raise UsageError("--resume takes the run's own model and profile; give no others with it")
+        with watching() as watcher:
+            resume_sweep(resume, watcher)
+        finish(resume, json=json)
+        return
+    chosen = load_profile(profile)
+    if model or weights:
+        name = model or getattr(chosen.model, "name", None) or getattr(chosen.model, "path", "")
+        given["model"] = parse_source(name, str(weights) if weights else None)
+    resolved = override(chosen, **given)  # type: ignore[arg-type]
+    folder = out or _default_folder(resolved)
+    with watching() as watcher:
+        run_sweep(resolved, folder, watcher)
+    finish(folder, json=json)
+
+
+def _default_folder(profile: "Profile") -> Path:
+    """Return reports/<time>-<model>, in the folder that the command is run from."""
+    import re
+    import time
+
+    from perftool.spec import ModelFile
+
+    source = profile.model
+    name = Path(source.path).stem if isinstance(source, ModelFile) else source.name
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
+    return Path("reports") / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"

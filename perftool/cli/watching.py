@@ -1,0 +1,71 @@
+"""Join a running sweep to the display on the terminal."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from perftool.record import Entry, Failed, Run, Visited
+from perftool.render.live import LiveDisplay, Scene
+from perftool.spec import Closed
+from perftool.sweep.pace import seconds_left, share_done
+from perftool.sweep.remaining import planned
+from perftool.sweep.run import Status, Watcher
+
+
+class _Follower:
+    """Keeps what the display shows up to date with the run."""
+
+    def __init__(self, display: LiveDisplay) -> None:
+        self._display = display
+        self._run: Run | None = None
+        self._speeds: dict[str, list[float]] = {}
+        self._scene = Scene(
+            stage="probe", subject="", part=None, share=0.0, seconds_left=None, best=None, failures=0
+        )
+
+    def status(self, status: Status) -> None:
+        self._show(stage=status.stage, subject=status.subject, part=status.part)
+
+    def opened(self, folder: Path, run: Run) -> None:
+        self._run = run
+        self._display.say(f"run folder: {folder}")
+        for entry in run.entries:
+            self._count(entry)
+
+    def appended(self, entry: Entry) -> None:
+        if self._run is None:
+            return
+        self._run = msgspec.structs.replace(self._run, entries=(*self._run.entries, entry))
+        self._count(entry)
+        if isinstance(entry.record, Failed):
+            self._display.say(f"failed: {entry.record.subject}: {entry.record.reason}")
+            self._show(failures=self._scene.failures + 1)
+        if planned(self._run) is not None:
+            self._show(share=share_done(self._run), seconds_left=seconds_left(self._run), best=self._best())
+
+    def _count(self, entry: Entry) -> None:
+        visit = entry.record
+        if isinstance(visit, Visited) and isinstance(visit.load, Closed):
+            speed = visit.batch * len(visit.latencies_ns) / (visit.window_ns / 1e9)
+            self._speeds.setdefault(visit.configuration, []).append(speed)
+
+    def _best(self) -> str | None:
+        if not self._speeds:
+            return None
+        name, speeds = max(self._speeds.items(), key=lambda pair: median(pair[1]))
+        return f"{name}, {median(speeds):.1f} images/s"
+
+    def _show(self, **changes: object) -> None:
+        self._scene = msgspec.structs.replace(self._scene, **changes)
+        self._display.show(self._scene)
+
+
+@contextmanager
+def watching() -> Iterator[Watcher]:
+    """Show a sweep on standard error while the block runs."""
+    with LiveDisplay() as display:
+        follower = _Follower(display)
+        yield Watcher(status=follower.status, appended=follower.appended, opened=follower.opened)

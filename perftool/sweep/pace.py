@@ -1,0 +1,57 @@
+"""Estimate how long a run still takes, from how long its own entries took. Pure.
+
+For display alone: no decision is taken on it.
+"""
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from perftool.record import Compiled, Entry, Evaluated, Failed, Prepared, Record, Run, Started, Visited
+from perftool.sweep.remaining import remaining
+
+#: What the first of each kind is taken to last, in seconds.
+FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0}
+#: A visit with its warm-up and its share of compiling, over its window, before any was made.
+VISIT_OVER_WINDOW = 1.7
+
+
+def seconds_left(run: Run) -> float:
+    """Return the seconds that a run is likely to need still."""
+    left = remaining(run)
+    visits = sum(len(visits) for visits in left.rounds)
+    guess = run.header.profile.policy.visit_seconds * VISIT_OVER_WINDOW
+    return (
+        len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
+        + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
+        + visits * _per_visit(run, guess)
+    )
+
+
+def share_done(run: Run) -> float:
+    """Return the share of a run's whole duration, as far as it can be told, that is behind it."""
+    spent = sum(seconds for _, seconds in _durations(run.entries))
+    left = seconds_left(run)
+    return spent / (spent + left) if spent + left > 0 else 1.0
+
+
+def _per_visit(run: Run, guess: float) -> float:
+    visits = sum(isinstance(entry.record, Visited) for entry in run.entries)
+    spent = sum(
+        seconds
+        for record, seconds in _durations(run.entries)
+        if isinstance(record, Visited | Compiled)
+        or (isinstance(record, Failed) and record.stage in ("compile", "visit"))
+    )
+    return spent / visits if visits else guess
+
+
+def _mean(run: Run, kinds: tuple[type[Record], ...], guess: float) -> float:
+    seen = [seconds for record, seconds in _durations(run.entries) if isinstance(record, kinds)]
+    return fmean(seen) if seen else guess
+
+
+def _durations(entries: tuple[Entry, ...]) -> Iterator[tuple[Record, float]]:
+    """Yield each record with the seconds since the entry before it; pauses between sessions do not count."""
+    for before, entry in zip(entries, entries[1:], strict=False):
+        if not isinstance(entry.record, Started):
+            yield entry.record, (entry.at_ns - before.at_ns) / 1e9

@@ -1,0 +1,342 @@
+"""The only loop: probe, plan, prepare, evaluate, measure; every answer goes into the journal at once.
+
+A child that is lost is a record, and the loop goes on. What is left to do, and in which order, is
+`remaining`'s; statistics are nobody's here.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+import psutil
+from msgspec import Struct
+
+from perftool.bench import host
+from perftool.bench.isolate import Watch, ask_once, expect, refuse
+from perftool.errors import InterruptedRunError, PerftoolError
+from perftool.model.cache import cache_folder
+from perftool.model.dataset import images_for
+from perftool.model.identity import identity
+from perftool.record import (
+    FORMAT,
+    Answer,
+    Compiled,
+    Device,
+    DeviceMissing,
+    Entry,
+    Evaluated,
+    Failed,
+    Finished,
+    Header,
+    Prepared,
+    Probed,
+    Progress,
+    Record,
+    Run,
+    Started,
+    Visited,
+)
+from perftool.spec import (
+    Compile,
+    Evaluate,
+    ImageFiles,
+    Images,
+    Prepare,
+    Probe,
+    Profile,
+    Quantization,
+    ReferenceModel,
+    SyntheticImages,
+    WeightFormat,
+)
+from perftool.sweep.children import WarmChildren
+from perftool.sweep.locks import hold
+from perftool.sweep.plan import plan
+from perftool.sweep.remaining import (
+    ATTEMPTS,
+    Evaluation,
+    Remaining,
+    VisitLeft,
+    next_incarnation,
+    planned,
+    remaining,
+    visit_job,
+)
+from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume
+
+#: How many distinct images a configuration's requests are pointed at in turn.
+INPUTS = 8
+
+
+class Status(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a sweep is doing, for a display. `part` is how far the one job is, where it tells."""
+
+    stage: Literal["probe", "prepare", "evaluate", "measure"]
+    subject: str
+    part: tuple[int, int] | None = None
+
+
+class Watcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who looks on: `status` about once a second and at every change, `appended` for every new entry."""
+
+    status: Callable[[Status], None]
+    appended: Callable[[Entry], None]
+    opened: Callable[[Path, Run], None]
+
+
+def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
+    """Do a whole sweep into a new folder.
+
+    Raises InputError for a model, data set or weights that cannot be used, before the folder is made;
+    DeviceMissingError when none of the profile's devices is there; ResumeRefusedError when the folder holds
+    a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
+    """
+    identified = host.identity()
+    model = identity(profile.model)
+    images_for(profile)
+    devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)
+    made = plan(profile, identified, devices)
+    with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
+        first = prepare(profile, "fp32", watcher)
+        if isinstance(first, Failed):
+            raise refuse(first)
+        header = Header(
+            format=FORMAT, created_ns=time.time_ns(), profile=profile, model=model, host=identified
+        )
+        with Sweep(folder, create(folder, header), Run(header=header, entries=()), watcher) as run:
+            run.append(made)
+            run.append(first)
+            return run.complete()
+
+
+def resume_sweep(folder: Path, watcher: Watcher) -> Run:
+    """Do what is left of a run.
+
+    Raises ResumeRefusedError when the profile in its folder, the model's content or the host are not those
+    that it was started with, saying what differs.
+    """
+    header = read(folder).header
+    check_same(header, read_profile(folder), identity(header.profile.model), host.identity())
+    journal, run = resume(folder)
+    with Sweep(folder, journal, run, watcher) as again:
+        made = planned(run)
+        if made is None:
+            names = tuple(dict.fromkeys(name for grid in header.profile.grids for name in grid.devices))
+            made = plan(header.profile, header.host, probe(names, watcher))
+            again.append(made)
+        with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
+            return again.complete()
+
+
+def probe(names: tuple[str, ...], watcher: Watcher) -> tuple[Device, ...]:
+    """Ask every device what it supports, each in a child of its own: a driver may crash or hang."""
+    found: list[Device] = []
+    for name in names:
+        watcher.status(Status(stage="probe", subject=name))
+        found.extend(probe_one(name).devices)
+    return tuple(found)
+
+
+def probe_one(name: str) -> Probed:
+    """Probe one device; a driver that crashes makes it a missing one."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer = ask_once(Probe(devices=(name,)), Path(folder) / "probe.log", 60.0)
+    if isinstance(answer, Failed):
+        missing = DeviceMissing(
+            name=name, reason=f"its driver failed: {answer.reason}", advice="update or reinstall the driver"
+        )
+        return Probed(devices=(missing,))
+    return expect(answer, Probed)
+
+
+def prepare(profile: Profile, weight_format: WeightFormat, watcher: Watcher) -> Prepared | Failed:
+    """Make one model file of a profile, or find it in the cache. Its path is relative to the cache."""
+    subject = weight_format.upper()
+    watcher.status(Status(stage="prepare", subject=subject))
+
+    def watch(progress: Progress | None) -> None:
+        if progress:
+            part = (progress.done, progress.total)
+            watcher.status(Status(stage="prepare", subject=f"{subject}: {progress.stage}", part=part))
+
+    job = Prepare(
+        model=profile.model,
+        weight_format=weight_format,
+        quantization=Quantization(calibration=images_for(profile)[0]),
+        cache=str(cache_folder()),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        answer = ask_once(job, Path(folder) / "prepare.log", profile.policy.prepare_timeout_seconds, watch)
+    if isinstance(answer, Failed):
+        return answer
+    prepared = expect(answer, Prepared)
+    relative = Path(prepared.path).relative_to(cache_folder()).as_posix()
+    return msgspec.structs.replace(prepared, path=relative)
+
+
+def model_path(prepared: Prepared) -> Path:
+    """Return where a prepared model lies; a journal holds paths relative to the cache."""
+    return cache_folder() / prepared.path
+
+
+def evaluate(
+    profile: Profile, evaluation: Evaluation, prepared: Prepared, log: Path, watch: Watch
+) -> Evaluated | Failed:
+    """Classify a profile's evaluation images with a prepared model."""
+    images = images_for(profile)[1]
+    job = Evaluate(
+        model_path=str(model_path(prepared)),
+        weight_format=evaluation.weight_format,
+        device=evaluation.device,
+        precision=evaluation.precision,
+        setting=evaluation.setting,
+        images=images,
+        labelled=isinstance(images, ImageFiles) or isinstance(profile.model, ReferenceModel),
+    )
+    answer = ask_once(job, log, profile.policy.compile_timeout_seconds, watch)
+    if isinstance(answer, Failed):
+        return msgspec.structs.replace(answer, subject=evaluation.subject)
+    return expect(answer, Evaluated)
+
+
+class Sweep:
+    """A run in progress. A context manager: it leaves no child behind, and its journal closed."""
+
+    def __init__(self, folder: Path, journal: Journal, run: Run, watcher: Watcher) -> None:
+        self._folder = folder
+        self._journal = journal
+        self._header = run.header
+        self._entries = list(run.entries)
+        self._watcher = watcher
+        self._profile = run.header.profile
+        self._images = images_for(self._profile)[1]
+        self._status = Status(stage="prepare", subject="")
+        budget = int(psutil.virtual_memory().available * self._profile.policy.memory_share)
+        self._children = WarmChildren(folder / "logs", budget, self._look)
+        watcher.opened(folder, run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._children.close()
+        self._journal.close()
+
+    @property
+    def run(self) -> Run:
+        """Return the run as far as it is."""
+        return Run(header=self._header, entries=tuple(self._entries))
+
+    def append(self, record: Record) -> None:
+        """Write a record into the journal."""
+        entry = self._journal.append(record)
+        self._entries.append(entry)
+        self._watcher.appended(entry)
+
+    def complete(self) -> Run:
+        """Do everything that is left, and return the run."""
+        try:
+            self.append(Started(pid=os.getpid()))
+            while not (left := remaining(self.run)).nothing:
+                self._prepare_all(left)
+                for evaluation in remaining(self.run).evaluations:
+                    self._evaluate(evaluation)
+                self._measure(remaining(self.run))
+            self.append(Finished())
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                f"stopped; what was measured is kept: perftool sweep --resume {self._folder}"
+            ) from None
+        return self.run
+
+    # -------------------------------------------------------- model files and their accuracy
+
+    def _prepare_all(self, left: Remaining) -> None:
+        missing = [one for one in self._prepared() if not self._model_path(one).exists()]
+        for weight_format in (*left.prepare, *missing):
+            self.append(prepare(self._profile, weight_format, self._watcher))
+
+    def _prepared(self) -> dict[WeightFormat, Prepared]:
+        records = (entry.record for entry in self._entries)
+        return {record.weight_format: record for record in records if isinstance(record, Prepared)}
+
+    def _model_path(self, weight_format: WeightFormat) -> Path:
+        return model_path(self._prepared()[weight_format])
+
+    def _evaluate(self, evaluation: Evaluation) -> None:
+        self._set_status(Status(stage="evaluate", subject=evaluation.subject))
+        prepared = self._prepared()[evaluation.weight_format]
+        log = self._log(f"evaluate-{evaluation.weight_format}")
+        self.append(recordable(evaluate(self._profile, evaluation, prepared, log, self._look)))
+
+    def _log(self, name: str) -> Path:
+        logs = self._folder / "logs"
+        logs.mkdir(exist_ok=True)
+        return logs / f"{name}.log"
+
+    # -------------------------------------------------------- visits
+
+    def _measure(self, left: Remaining) -> None:
+        failures: dict[str, int] = {}
+        for visits in left.rounds:
+            for visit in visits:
+                name = visit.configuration.id
+                if failures.get(name, 0) < ATTEMPTS and not self._visit(visit):
+                    failures[name] = failures.get(name, 0) + 1
+
+    def _visit(self, visit: VisitLeft) -> bool:
+        """Make one visit, compiling first where no warm child is; tell whether it was made."""
+        configuration, policy = visit.configuration, self._profile.policy
+        self._set_status(Status(stage="measure", subject=configuration.id))
+        child = self._children.warm(configuration.id, visit.generation)
+        if child is None:
+            child = self._children.spawn(configuration.id, visit.generation)
+            job = Compile(
+                configuration=configuration,
+                model_path=str(self._model_path(configuration.weight_format)),
+                inputs=first(self._images, INPUTS),
+                incarnation=next_incarnation(self._entries, configuration.id),
+            )
+            compiled = child.ask(job, policy.compile_timeout_seconds)
+            self.append(recordable(compiled))
+            if not isinstance(compiled, Compiled):
+                self._children.drop(configuration.id)
+                return False
+            self._children.make_room()
+        answer = child.ask(visit_job(visit, policy), policy.visit_timeout_seconds)
+        self.append(recordable(answer))
+        if isinstance(answer, Failed):
+            self._children.drop(configuration.id)
+            return False
+        return True
+
+    # -------------------------------------------------------- display
+
+    def _set_status(self, status: Status) -> None:
+        self._status = status
+        self._watcher.status(status)
+
+    def _look(self, progress: Progress | None) -> None:
+        part = (progress.done, progress.total) if progress else self._status.part
+        self._set_status(msgspec.structs.replace(self._status, part=part))
+
+
+def first(images: Images, count: int) -> Images:
+    """Return the first images of a set."""
+    if isinstance(images, SyntheticImages):
+        return msgspec.structs.replace(images, count=min(count, images.count))
+    return msgspec.structs.replace(images, files=images.files[:count], labels=images.labels[:count])
+
+
+def recordable(answer: Answer) -> Record:
+    """Return an answer that belongs into a journal."""
+    if isinstance(answer, Prepared | Compiled | Visited | Evaluated | Failed):
+        return answer
+    raise PerftoolError(f"a child answered with {type(answer).__name__.lower()}, which no sweep asks for")
