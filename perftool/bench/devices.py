@@ -4,6 +4,7 @@ Runtime-free: the parent plans with it, children explain with it.
 """
 
 import re
+from collections.abc import Sequence
 
 from perftool.record import DeviceMissing
 
@@ -26,17 +27,19 @@ SIGNS = (
 )
 
 
-def hardware(device: str, available: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the hardware devices behind a device name: ("CPU",) for "BATCH:CPU(4)".
+def hardware(device: str, available: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the hardware devices behind a device name.
 
-    AUTO without a list stands for every available device.
+    `MULTI:CPU,GPU` is CPU and GPU, `BATCH:CPU(4)` is CPU, `AUTO` every available device, `AUTO:-GPU` all of
+    those but GPU; `GPU.1` is itself.
     """
     kind, _, rest = device.partition(":")
     if kind not in VIRTUAL:
         return (device,)
-    names = tuple(re.sub(r"\(.*?\)", "", name).strip() for name in rest.split(",") if name.strip())
-    names = tuple(name.lstrip("-") for name in names if not name.startswith("-"))
-    return names or available
+    names = [name.partition("(")[0].strip() for name in rest.split(",") if name.strip()]
+    excluded = {name[1:] for name in names if name.startswith("-")}
+    chosen = [name for name in names if not name.startswith("-")] or list(available)
+    return tuple(dict.fromkeys(name for name in chosen if name not in excluded))
 
 
 def batch_size(device: str) -> int:
