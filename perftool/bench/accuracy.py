@@ -110,12 +110,13 @@ class _Slot(NamedTuple):
 def _scores(compiled: ov.CompiledModel, source: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[Any]]:
     """Yield the scores, images x classes, of one batch after the other.
 
-    One request more than the optimal number is kept in flight, so that no stream waits while the oldest one
-    is read out and filled again. Requests are waited for in the order of their start: no callback, no lock.
+    Twice the optimal number of requests is kept in flight, so that no stream waits while the oldest one is
+    read out and filled again (a multiple, since a device that collects batches serves requests in groups).
+    Requests are waited for in the order of their start: no callback, no lock.
     """
     port = compiled.inputs[0]
     shape = port.get_shape()
-    count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
+    count = 2 * int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     idle = [
         _Slot(compiled.create_infer_request(), ov.Tensor(port.get_element_type(), shape))
         for _ in range(count)

@@ -31,14 +31,16 @@ def hardware(device: str, available: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the hardware devices behind a device name.
 
     `MULTI:CPU,GPU` is CPU and GPU, `BATCH:CPU(4)` is CPU, `AUTO` every available device, `AUTO:-GPU` all of
-    those but GPU; `GPU.1` is itself.
+    those but GPU; `GPU.1` is itself, `GPU.0` another name of GPU.
     """
     kind, _, rest = device.partition(":")
     if kind not in VIRTUAL:
-        return (device,)
-    names = [name.partition("(")[0].strip() for name in rest.split(",") if name.strip()]
+        return (device.removesuffix(".0"),)
+    names = [name.partition("(")[0].strip().removesuffix(".0") for name in rest.split(",") if name.strip()]
     excluded = {name[1:] for name in names if name.startswith("-")}
-    chosen = [name for name in names if not name.startswith("-")] or list(available)
+    chosen = [name for name in names if not name.startswith("-")] or [
+        name.removesuffix(".0") for name in available
+    ]
     return tuple(dict.fromkeys(name for name in chosen if name not in excluded))
 
 
@@ -48,20 +50,26 @@ def batch_size(device: str) -> int:
     return int(found.group(1)) if found else 1
 
 
+def last_line(error: str) -> str:
+    """Return the last line of a runtime's error that says something, without its full stop."""
+    lines = [line.strip().rstrip(".") for line in error.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+def advice(device: str) -> str:
+    """Say what to install for a device."""
+    kinds = [name.partition(".")[0] for name in hardware(device)]
+    return next((ADVICE[kind] for kind in kinds if kind in ADVICE), "see `perftool devices` for what is here")
+
+
 def missing(device: str, error: str) -> DeviceMissing | None:
     """Read a runtime's error as a missing device or driver; None when it is something else."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    last = lines[-1] if lines else "no reason given"
-    kinds = [name.partition(".")[0] for name in hardware(device, ())] or [device]
     if match := re.search(r"([\w.+-]+\.so[\w.]*): cannot open shared object file", error):
         reason = f"no driver: {match.group(1)} cannot be loaded"
     elif "is not registered in the OpenVINO Runtime" in error:
         reason = "no such device is known to OpenVINO"
     elif any(sign in error for sign in SIGNS):
-        reason = last.rstrip(".")
+        reason = last_line(error)
     else:
         return None
-    advice = next(
-        (ADVICE[kind] for kind in kinds if kind in ADVICE), "see `perftool devices` for what is here"
-    )
-    return DeviceMissing(name=device, reason=reason, advice=advice)
+    return DeviceMissing(name=device, reason=reason, advice=advice(device))

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from perftool.bench.devices import last_line
 from perftool.errors import DeviceMissingError, InputError, PerftoolError
 from perftool.record import Failed
 from perftool.spec import Build, Compile, Describe, Evaluate, Job, Prepare, Probe, Visit
@@ -57,8 +58,7 @@ def failure(job: Job, compiled: str, error: BaseException) -> Failed:
             kind = "bad_input"
         case MemoryError():
             kind = "out_of_memory"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[-1] if lines else type(error).__name__
+    reason = last_line(str(error))
     if not isinstance(error, PerftoolError):
         reason = f"{type(error).__name__}: {reason}"
     return failed(job, compiled, kind, reason)

@@ -4,7 +4,7 @@ from typing import Any
 
 import openvino as ov
 
-from perftool.bench.devices import hardware, missing
+from perftool.bench.devices import advice, hardware, last_line, missing
 from perftool.record import Device, DeviceFound, DeviceMissing
 
 
@@ -13,16 +13,12 @@ def probe(device: str) -> Device:
     core = ov.Core()
     names = hardware(device, tuple(core.available_devices))
     try:
-        found = [_hardware(core, name) for name in names]
-        if names != (device,):
-            core.compile_model(_identity(), device)
+        core.compile_model(_identity(), device)
     except RuntimeError as error:
-        absent = missing(device, str(error))
-        if absent is None:
-            raise
-        return absent
-    if not found:
-        return DeviceMissing(name=device, reason="no hardware device is available", advice="see the drivers")
+        return missing(device, str(error)) or DeviceMissing(
+            name=device, reason=f"it compiles nothing: {last_line(str(error))}", advice=advice(device)
+        )
+    found = [_hardware(core, name) for name in names]
     alone = len(found) == 1
     return DeviceFound(
         name=device,

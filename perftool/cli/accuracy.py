@@ -8,15 +8,15 @@ from perftool.cli import options
 from perftool.cli.model import Model
 
 if TYPE_CHECKING:
-    from perftool.record import Evaluated
-    from perftool.spec import Precision, Profile
+    from perftool.record import Evaluated, Header
     from perftool.sweep.run import Watcher
 
 
 def accuracy(
     model: Model = "googlenet-v4-tf",
     precision: Annotated[
-        list[str] | None, typer.Option(help="FP32, FP16, BF16, INT8 (list). Default: all that the device has.")
+        list[str] | None,
+        typer.Option(help="FP32, FP16, BF16, INT8 (list). Default: all that the device has."),
     ] = None,
     device: Annotated[str, typer.Option("--device", "-d", help="The device to evaluate on.")] = "CPU",
     weights: options.Weights = None,
@@ -33,9 +33,10 @@ def accuracy(
     from perftool.cli.images import image_source
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.watching import watching
-    from perftool.model.identity import identity, parse_source
+    from perftool.model.identity import parse_source
     from perftool.render.accuracy import AccuracyRow, accuracy_table
     from perftool.sweep.profile import load_profile, override
+    from perftool.sweep.run import new_header
 
     profile = override(
         load_profile("quick"),
@@ -46,9 +47,9 @@ def accuracy(
         calibration_images=calibration_images,
         evaluation_images=evaluation_images,
     )
-    subject = accuracy_of(identity(profile.model), profile.images)
+    header = new_header(profile)
     with watching() as watcher:
-        evaluated = evaluations(profile, watcher)
+        evaluated = evaluations(header, watcher)
     reference = next(one for one in evaluated if one.precision == "FP32")
     wanted = profile.grids[0].precisions
     rows = [
@@ -62,26 +63,27 @@ def accuracy(
         if one.precision in wanted
     ]
     if json:
-        print_json({"accuracy_of": subject, "results": rows})
+        print_json({"accuracy_of": accuracy_of(header), "results": rows})
     else:
-        print_rich(accuracy_table(rows, subject))
+        print_rich(accuracy_table(rows, accuracy_of(header)))
 
 
-def evaluations(profile: "Profile", watcher: "Watcher") -> "list[Evaluated]":
+def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
     """Evaluate FP32, the reference, and every precision of the profile that its device has."""
     import tempfile
     from pathlib import Path
 
     from perftool.bench.isolate import refuse
-    from perftool.record import Failed, Progress
-    from perftool.sweep.remaining import evaluation_for
+    from perftool.record import Entry, Failed, Progress, Run
+    from perftool.sweep.plan import plan
+    from perftool.sweep.remaining import remaining
     from perftool.sweep.run import Status, evaluate, prepare, probe
 
-    (found,) = probe(profile.grids[0].devices, watcher)
+    made = plan(header.profile, header.host, probe(header.profile.grids[0].devices, watcher))
+    planned = Run(header=header, entries=(Entry(at_ns=header.created_ns, record=made),))
     results = []
-    for precision in _possible(profile, found):
-        evaluation = evaluation_for(precision, found)
-        prepared = prepare(profile, evaluation.weight_format, watcher)
+    for evaluation in remaining(planned).evaluations:
+        prepared = prepare(header.profile, evaluation.weight_format, watcher)
         if isinstance(prepared, Failed):
             raise refuse(prepared)
 
@@ -90,7 +92,7 @@ def evaluations(profile: "Profile", watcher: "Watcher") -> "list[Evaluated]":
             watcher.status(Status(stage="evaluate", subject=subject, part=part))
 
         with tempfile.TemporaryDirectory() as folder:
-            evaluated = evaluate(profile, evaluation, prepared, Path(folder) / "evaluate.log", watch)
+            evaluated = evaluate(header.profile, evaluation, prepared, Path(folder) / "evaluate.log", watch)
         if isinstance(evaluated, Failed):
             raise refuse(evaluated)
         results.append(evaluated)

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Look at models, and build the built-in one.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Look at models, and build the built-in one.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Model = Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")]
 Weights = Annotated[

@@ -1,21 +1,21 @@
 """Options that several commands share, and reading lists of values."""
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class ObjectiveName(str, Enum):
+class ObjectiveName(StrEnum):
     """What the best configuration is best at."""
 
     throughput = "throughput"
     latency = "latency"
 
 
-class Percentile(str, Enum):
+class Percentile(StrEnum):
     """The percentiles that a latency limit may be put on."""
 
     p50 = "50"
@@ -27,7 +27,9 @@ class Percentile(str, Enum):
 Weights = Annotated[
     Path | None, typer.Option("--weights", help="TF-slim variables (.npz) instead of the reference weights.")
 ]
-DatasetDir = Annotated[Path | None, typer.Option("--dataset", help="A folder of images.", show_default="built-in")]
+DatasetDir = Annotated[
+    Path | None, typer.Option("--dataset", help="A folder of images.", show_default="built-in")
+]
 Labels = Annotated[
     Path | None,
     typer.Option("--labels", help="Its label file: `file class` per line. Default: DATASET/val.txt."),
@@ -53,13 +55,15 @@ MaxDrop = Annotated[
     float | None,
     typer.Option("--max-accuracy-drop", help="Limit on the loss of top-1, in percentage points (inf: none)."),
 ]
-MaxMemory = Annotated[float | None, typer.Option("--max-memory-mb", help="Limit on the peak RSS, in MB (10^6).")]
+MaxMemory = Annotated[
+    float | None, typer.Option("--max-memory-mb", help="Limit on the peak RSS, in MB (10^6).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
 
 
 def words(values: Sequence[str] | None) -> list[str] | None:
-    """Split option values at commas: `--batch 1,4 --batch 8` is 1, 4, 8; None when the option is not given."""
+    """Split option values at commas: `--batch 1,4 --batch 8` is 1, 4, 8; None when there are none."""
     if not values:
         return None
     return [word.strip() for value in values for word in value.split(",") if word.strip()]

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from perftool.analysis.choose import choose
-from perftool.analysis.result import Document, Recommendation, Summary, document
+from perftool.analysis.result import Recommendation, Summary, document
 from perftool.analysis.summary import summarize
 from perftool.cli.output import print_json, print_rich
-from perftool.errors import InputError, NothingPassesError
+from perftool.errors import NothingPassesError
 from perftool.spec import Limits, Objective
 from perftool.sweep.store import read
 
@@ -46,9 +46,7 @@ def insist(recommendation: Recommendation) -> None:
     """Raise NothingPassesError, with the nearest misses, where nothing was chosen."""
     if recommendation.id is None:
         nearest = "; ".join(f"{miss.id}: {miss.reason}" for miss in recommendation.nearest)
-        raise NothingPassesError(
-            recommendation.reason + (f"; nearest: {nearest}" if nearest else "")
-        )
+        raise NothingPassesError(recommendation.reason + (f"; nearest: {nearest}" if nearest else ""))
 
 
 def write_report(folder: Path, summary: Summary, recommendation: Recommendation) -> list[Path]:

@@ -9,6 +9,9 @@ import typer
 from perftool.cli import options
 from perftool.cli.model import Model
 
+#: Which images of a folder calibrate; the same every time.
+SEED = 20160223
+
 
 def quantize(
     model: Model = "googlenet-v4-tf",
@@ -17,7 +20,9 @@ def quantize(
     ] = Path("model-int8.xml"),
     weights: options.Weights = None,
     dataset: options.DatasetDir = None,
-    images: Annotated[int, typer.Option("--calibration-images", min=1, help="How many images calibrate.")] = 300,
+    images: Annotated[
+        int, typer.Option("--calibration-images", min=1, help="How many images calibrate.")
+    ] = 300,
     preset: Annotated[
         Literal["MIXED", "PERFORMANCE"],
         typer.Option(help="MIXED: asymmetric activations; PERFORMANCE: symmetric."),
@@ -32,7 +37,7 @@ def quantize(
     from perftool.cli.output import print_json
     from perftool.errors import InputError
     from perftool.model.cache import cache_folder
-    from perftool.model.dataset import choose, read_dataset
+    from perftool.model.dataset import draw, read_dataset
     from perftool.model.identity import parse_source
     from perftool.model.placing import place_model
     from perftool.record import Prepared
@@ -43,7 +48,7 @@ def quantize(
     calibration = (
         SyntheticImages(part="calibration", count=images)
         if dataset is None
-        else choose(read_dataset(dataset.absolute()), images)
+        else draw(read_dataset(dataset.absolute()), images, SEED)
     )
     job = Prepare(
         model=parse_source(model, str(weights) if weights else None),

@@ -56,6 +56,7 @@ def sweep(
     from perftool.cli.watching import watching
     from perftool.errors import UsageError
     from perftool.model.identity import parse_source
+    from perftool.spec import ModelFile
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import resume_sweep
     from perftool.sweep.run import sweep as run_sweep
@@ -87,10 +88,11 @@ def sweep(
         finish(resume, json=json)
         return
     chosen = load_profile(profile)
+    source = None
     if model or weights:
-        name = model or getattr(chosen.model, "name", None) or getattr(chosen.model, "path", "")
-        given["model"] = parse_source(name, str(weights) if weights else None)
-    resolved = override(chosen, **given)  # type: ignore[arg-type]
+        of_profile = chosen.model.path if isinstance(chosen.model, ModelFile) else chosen.model.name
+        source = parse_source(model or of_profile, str(weights) if weights else None)
+    resolved = override(chosen, model=source, **given)  # type: ignore[arg-type]
     folder = out or _default_folder(resolved)
     with watching() as watcher:
         run_sweep(resolved, folder, watcher)

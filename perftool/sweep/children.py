@@ -19,7 +19,7 @@ class WarmChildren:
         self._generations: dict[str, int] = {}
 
     def warm(self, configuration: str, generation: int) -> Child | None:
-        """Return the child that has the configuration compiled, unless it is lost or of an older generation."""
+        """Return the child that has a configuration compiled, unless it is lost or of an older generation."""
         child = self._children.get(configuration)
         if child is None:
             return None
@@ -44,7 +44,7 @@ class WarmChildren:
             child.close()
 
     def make_room(self) -> None:
-        """End the least recently used children until the others fit the budget; the last used always stays."""
+        """End the least recently used children until the others fit the budget; the last one stays."""
         sizes = {name: child.rss_bytes() for name, child in self._children.items()}
         for name in list(self._children)[:-1]:
             if sum(sizes.values()) <= self._budget:

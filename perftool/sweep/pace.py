@@ -4,6 +4,7 @@ For display alone: no decision is taken on it.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from statistics import fmean
 
 from perftool.record import Compiled, Entry, Evaluated, Failed, Prepared, Record, Run, Started, Visited
@@ -52,6 +53,6 @@ def _mean(run: Run, kinds: tuple[type[Record], ...], guess: float) -> float:
 
 def _durations(entries: tuple[Entry, ...]) -> Iterator[tuple[Record, float]]:
     """Yield each record with the seconds since the entry before it; pauses between sessions do not count."""
-    for before, entry in zip(entries, entries[1:], strict=False):
+    for before, entry in pairwise(entries):
         if not isinstance(entry.record, Started):
             yield entry.record, (entry.at_ns - before.at_ns) / 1e9

@@ -58,7 +58,6 @@ from perftool.sweep.children import WarmChildren
 from perftool.sweep.locks import hold
 from perftool.sweep.plan import plan
 from perftool.sweep.remaining import (
-    ATTEMPTS,
     Evaluation,
     Remaining,
     VisitLeft,
@@ -96,22 +95,29 @@ def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     DeviceMissingError when none of the profile's devices is there; ResumeRefusedError when the folder holds
     a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
     """
-    identified = host.identity()
-    model = identity(profile.model)
+    header = new_header(profile)
     images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)
-    made = plan(profile, identified, devices)
+    made = plan(profile, header.host, devices)
     with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
         first = prepare(profile, "fp32", watcher)
         if isinstance(first, Failed):
             raise refuse(first)
-        header = Header(
-            format=FORMAT, created_ns=time.time_ns(), profile=profile, model=model, host=identified
-        )
         with Sweep(folder, create(folder, header), Run(header=header, entries=()), watcher) as run:
             run.append(made)
             run.append(first)
             return run.complete()
+
+
+def new_header(profile: Profile) -> Header:
+    """Identify what a run is about to measure, and where; raise InputError where the model is not there."""
+    return Header(
+        format=FORMAT,
+        created_ns=time.time_ns(),
+        profile=profile,
+        model=identity(profile.model),
+        host=host.identity(),
+    )
 
 
 def resume_sweep(folder: Path, watcher: Watcher) -> Run:
@@ -284,12 +290,9 @@ class Sweep:
     # -------------------------------------------------------- visits
 
     def _measure(self, left: Remaining) -> None:
-        failures: dict[str, int] = {}
-        for visits in left.rounds:
-            for visit in visits:
-                name = visit.configuration.id
-                if failures.get(name, 0) < ATTEMPTS and not self._visit(visit):
-                    failures[name] = failures.get(name, 0) + 1
+        for visit in (visit for visits in left.rounds for visit in visits):
+            if not self._visit(visit):
+                return  # What is left is another question now.
 
     def _visit(self, visit: VisitLeft) -> bool:
         """Make one visit, compiling first where no warm child is; tell whether it was made."""

@@ -5,7 +5,7 @@ import pytest
 from perftool.bench.devices import batch_size, hardware, missing
 
 NO_OPENCL = """Exception from src/inference/src/cpp/core.cpp:117:
-Cannot load library "libopenvino_intel_gpu_plugin.so": libOpenCL.so.1: cannot open shared object file: No such file
+Cannot load library "libopenvino_intel_gpu_plugin.so": libOpenCL.so.1: cannot open shared object file
 """
 
 
@@ -13,17 +13,21 @@ Cannot load library "libopenvino_intel_gpu_plugin.so": libOpenCL.so.1: cannot op
     ("device", "expected"),
     [
         ("CPU", ("CPU",)),
+        ("GPU", ("GPU",)),
+        ("GPU.0", ("GPU",)),
         ("GPU.1", ("GPU.1",)),
-        ("AUTO", ("CPU", "GPU")),
-        ("AUTO:GPU,CPU", ("GPU", "CPU")),
-        ("AUTO:-GPU", ("CPU",)),
-        ("HETERO:GPU,CPU", ("GPU", "CPU")),
-        ("MULTI:CPU(2),GPU", ("CPU", "GPU")),
+        ("AUTO", ("CPU", "GPU", "GPU.1")),
+        ("AUTO:GPU.1,CPU", ("GPU.1", "CPU")),
+        ("AUTO:-GPU", ("CPU", "GPU.1")),
+        ("HETERO:CPU", ("CPU",)),
+        ("MULTI:CPU, GPU", ("CPU", "GPU")),
+        ("MULTI:CPU(2),GPU.1(4)", ("CPU", "GPU.1")),
         ("BATCH:CPU(4)", ("CPU",)),
+        ("BATCH:GPU.1", ("GPU.1",)),
     ],
 )
-def test_hardware_behind_a_device(device: str, expected: tuple[str, ...]) -> None:
-    assert hardware(device, ("CPU", "GPU")) == expected
+def test_the_hardware_behind_a_device(device: str, expected: tuple[str, ...]) -> None:
+    assert hardware(device, ("CPU", "GPU.0", "GPU.1")) == expected
 
 
 def test_batch_size_of_a_batching_device() -> None:

@@ -1,0 +1,268 @@
+"""Say what is left to do of a run, given what its journal holds. Pure.
+
+The order of a round is drawn here too, so that a resumed run goes on in the order it would have had.
+Nothing here estimates time, and nothing runs.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from perftool.errors import PerftoolError
+from perftool.record import (
+    Compiled,
+    Entry,
+    Evaluated,
+    Failed,
+    Planned,
+    Prepared,
+    Record,
+    Run,
+    Started,
+    Visited,
+)
+from perftool.spec import (
+    WEIGHT_FORMAT,
+    Configuration,
+    Explicit,
+    Load,
+    Policy,
+    Precision,
+    Profile,
+    Setting,
+    Visit,
+    WeightFormat,
+)
+from perftool.sweep.plan import loads, resolve_threads
+
+#: A configuration or an evaluation that has failed this often is given up.
+ATTEMPTS = 2
+
+_FORMATS: tuple[WeightFormat, ...] = ("fp32", "fp16", "int8")
+_PRECISION_HINT = "INFERENCE_PRECISION_HINT"
+
+
+class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An accuracy still to be evaluated: a model file on a device in one precision.
+
+    `subject` names it in a Failed record of stage "evaluate".
+    """
+
+    subject: str
+    weight_format: WeightFormat
+    device: str
+    precision: Precision | Literal["default"]
+    setting: Setting
+
+
+class VisitLeft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A visit still to be made. A child of an earlier `generation` is to be replaced by a fresh one."""
+
+    configuration: Configuration
+    load: Load
+    round: int
+    position: int
+    generation: int
+
+
+class GivenUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configuration that is not visited any more, and why."""
+
+    configuration: str
+    reason: str
+
+
+class Remaining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is left to do. `rounds` holds the rounds with visits left, in order, each in its random order."""
+
+    prepare: tuple[WeightFormat, ...]
+    evaluations: tuple[Evaluation, ...]
+    rounds: tuple[tuple[VisitLeft, ...], ...]
+    given_up: tuple[GivenUp, ...]
+
+    @property
+    def nothing(self) -> bool:
+        """Tell whether the run is complete."""
+        return not (self.evaluations or self.rounds)
+
+
+def remaining(run: Run) -> Remaining:
+    """Return what a run has still to do; ask again after a failure, and after the last visit.
+
+    A baseline's evaluation is offered only once it has been compiled, since what it executes in is not known
+    before, and only when no evaluation of that precision is recorded or offered already.
+    """
+    records = [entry.record for entry in run.entries]
+    plan = planned(run)
+    if plan is None:
+        raise PerftoolError("this run's journal holds no plan yet")
+    unprepared = _unprepared(records)
+    given_up = tuple(_given_up(plan, records, unprepared))
+    dropped = {one.configuration for one in given_up}
+    evaluations = tuple(_evaluations(run, plan, records, unprepared))
+    visited = {(r.configuration, r.load, r.round) for r in records if isinstance(r, Visited)}
+    rounds = []
+    for number in range(run.header.profile.policy.rounds):
+        left = tuple(
+            visit
+            for visit in order(plan.configurations, run.header.profile, number)
+            if visit.configuration.id not in dropped
+            and (visit.configuration.id, visit.load, number) not in visited
+        )
+        if left:
+            rounds.append(left)
+    prepared = {r.weight_format for r in records if isinstance(r, Prepared)}
+    needed = {evaluation.weight_format for evaluation in evaluations}
+    needed |= {visit.configuration.weight_format for left in rounds for visit in left}
+    return Remaining(
+        prepare=tuple(one for one in _FORMATS if one in needed - prepared),
+        evaluations=evaluations,
+        rounds=tuple(rounds),
+        given_up=given_up,
+    )
+
+
+def planned(run: Run) -> Planned | None:
+    """Return the run's plan, None when the run ended before it was made."""
+    return next((e.record for e in reversed(run.entries) if isinstance(e.record, Planned)), None)
+
+
+def order(configurations: tuple[Configuration, ...], profile: Profile, round: int) -> tuple[VisitLeft, ...]:
+    """Return all visits of a round in its random order, the same for the same seed, round and plan.
+
+    The loads of one configuration follow each other, in random order too: its child is then switched to once.
+    """
+    # Only Random.random() is promised to be the same in every Python version, so it is the sort key.
+    draw = random.Random(f"{profile.seed}/{round}")
+    pairs = [
+        (configuration, load)
+        for configuration in sorted(configurations, key=lambda _: draw.random())
+        for load in sorted(loads(configuration, profile), key=lambda _: draw.random())
+    ]
+    return tuple(
+        VisitLeft(
+            configuration=configuration,
+            load=load,
+            round=round,
+            position=position,
+            generation=generation(round, profile.policy),
+        )
+        for position, (configuration, load) in enumerate(pairs)
+    )
+
+
+def generation(round: int, policy: Policy) -> int:
+    """Return which generation of children measures a round: `incarnations` equal shares of the rounds."""
+    return round * policy.incarnations // policy.rounds
+
+
+def next_incarnation(entries: Iterable[Entry], configuration: str) -> int:
+    """Return the number of the next process for a configuration: 0, or one more than was ever compiled.
+
+    Not the generation: after a crash or a resume a generation has a second process.
+    """
+    compiled = (e.record for e in entries if isinstance(e.record, Compiled))
+    return max((c.incarnation + 1 for c in compiled if c.configuration == configuration), default=0)
+
+
+def visit_job(visit: VisitLeft, policy: Policy) -> Visit:
+    """Return the job that makes a visit."""
+    return Visit(
+        load=visit.load,
+        round=visit.round,
+        position=visit.position,
+        visit_seconds=policy.visit_seconds,
+        completions_per_request=policy.completions_per_request,
+        warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
+    )
+
+
+def _unprepared(records: list[Record]) -> dict[str, str]:
+    """Return the weight formats whose last preparation failed, with the reason; a resumed run tries again."""
+    failed: dict[str, str] = {}
+    for record in records:
+        if isinstance(record, Started):
+            failed.clear()
+        elif isinstance(record, Prepared):
+            failed.pop(record.weight_format, None)
+        elif isinstance(record, Failed) and record.stage == "prepare":
+            failed[record.subject] = record.reason
+    return failed
+
+
+def _given_up(plan: Planned, records: list[Record], unprepared: dict[str, str]) -> Iterator[GivenUp]:
+    """Yield the configurations that are not tried any more."""
+    failures = [r for r in records if isinstance(r, Failed) and r.stage in ("compile", "visit")]
+    reasons = {failure.subject: failure.reason for failure in failures}
+    counts = Counter(failure.subject for failure in failures)
+    for configuration in plan.configurations:
+        if configuration.weight_format in unprepared:
+            reason = f"{configuration.weight_format} not prepared: {unprepared[configuration.weight_format]}"
+            yield GivenUp(configuration=configuration.id, reason=reason)
+        elif counts[configuration.id] >= ATTEMPTS:
+            reason = f"failed {counts[configuration.id]} times, last: {reasons[configuration.id]}"
+            yield GivenUp(configuration=configuration.id, reason=reason)
+
+
+def _evaluations(
+    run: Run, plan: Planned, records: list[Record], unprepared: dict[str, str]
+) -> Iterator[Evaluation]:
+    """Yield the evaluations neither recorded nor given up: per device the reference, the asked, baselines."""
+    done = [record for record in records if isinstance(record, Evaluated)]
+    failures = Counter(r.subject for r in records if isinstance(r, Failed) and r.stage == "evaluate")
+    offered: set[str] = set()
+    for label, device, executes, setting in _wanted(run, plan, records):
+        weight_format: WeightFormat = "fp32" if label == "default" else WEIGHT_FORMAT[label]
+        subject = f"{weight_format} on {device} in {executes or 'the default precision'}"
+        if subject in offered or failures[subject] >= ATTEMPTS or weight_format in unprepared:
+            continue
+        if any(_answers(record, label, weight_format, device, executes) for record in done):
+            continue
+        offered.add(subject)
+        yield Evaluation(
+            subject=subject, weight_format=weight_format, device=device, precision=label, setting=setting
+        )
+
+
+def _wanted(
+    run: Run, plan: Planned, records: list[Record]
+) -> Iterator[tuple[Precision | Literal["default"], str, str | None, Setting]]:
+    """Yield label, device, the precision it executes in (None: unknown) and the setting, per accuracy wanted.
+
+    Streams are OpenVINO's choice, on all cores: batch and streams do not change an accuracy.
+    """
+    threads = resolve_threads(run.header.host)
+    resolved = {r.configuration: r.resolved.get(_PRECISION_HINT) for r in records if isinstance(r, Compiled)}
+    for device in dict.fromkeys(c.device for c in plan.configurations):
+        reference = Explicit(inference_precision="f32", streams="auto", threads=threads)
+        yield "FP32", device, "f32", reference
+        for configuration in plan.configurations:
+            if configuration.device != device:
+                continue
+            setting = configuration.setting
+            if isinstance(setting, Explicit):
+                executes = setting.inference_precision
+                explicit = Explicit(inference_precision=executes, streams="auto", threads=threads)
+                yield configuration.precision, device, executes, explicit
+            elif configuration.id in resolved:
+                yield configuration.precision, device, resolved[configuration.id], setting
+
+
+def _answers(
+    record: Evaluated,
+    label: Precision | Literal["default"],
+    weight_format: WeightFormat,
+    device: str,
+    executes: str | None,
+) -> bool:
+    """Tell whether a recorded evaluation is the one wanted.
+
+    It is when file, device and executed precision agree; or when it was made under the very label, and the
+    device resolved the precision to another than was asked: asking again would give the same.
+    """
+    if record.device != device or record.weight_format != weight_format:
+        return False
+    return record.precision == label or record.inference_precision == executes
