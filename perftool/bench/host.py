@@ -84,18 +84,6 @@ def memory_limit() -> int:
     return total if limit == "max" else min(total, int(limit))
 
 
-def peak_rss_bytes() -> int:
-    """Return this process's largest resident size since it was executed.
-
-    VmHWM belongs to this program alone; ru_maxrss would remember the parent's size across exec.
-    """
-    status = _read("/proc/self/status")
-    for line in (status or "").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return int(psutil.Process().memory_info().rss)
-
-
 def oom_kills() -> int | None:
     """Return how many processes this machine has killed for want of memory since it started."""
     for line in (_read("/proc/vmstat") or "").splitlines():

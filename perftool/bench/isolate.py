@@ -110,6 +110,8 @@ class Child:
         """
         if isinstance(job, Compile):
             self._compiled = job.configuration.id
+        if not self.alive:
+            return self._lost(job)
         try:
             self._jobs.write(msgspec.json.encode(job) + b"\n")
         except BrokenPipeError:

@@ -24,6 +24,7 @@ from perftool.bench.measure import measure
 from perftool.bench.openvino_engine import OpenVINOEngine, batches, compile_model, resolved_properties
 from perftool.bench.probe import probe
 from perftool.errors import InputError, PerftoolError
+from perftool.memory import peak_rss_bytes
 from perftool.model.complexity import describe
 from perftool.model.images import digest, image_size, load_images, to_input
 from perftool.model.sources import build, load
@@ -109,7 +110,7 @@ class Bench:
             compile_ns=compile_ns,
             first_inference_ns=first_inference_ns,
             loaded_from_cache=engine.loaded_from_cache,
-            peak_rss_bytes=host.peak_rss_bytes(),
+            peak_rss_bytes=peak_rss_bytes(),
         )
 
     def _first_inference(self) -> None:
@@ -158,7 +159,7 @@ class Bench:
             warmup_ns=burst.warmup_ns,
             latencies_ns=burst.latencies_ns,
             window_ns=burst.window_ns,
-            peak_rss_bytes=host.peak_rss_bytes(),
+            peak_rss_bytes=peak_rss_bytes(),
             conditions=host.conditions(before, host.snapshot()),
         )
 

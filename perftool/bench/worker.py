@@ -20,6 +20,7 @@ from perftool.bench.failures import failure
 from perftool.errors import PerftoolError
 from perftool.record import Answer, Progress
 from perftool.spec import Job
+from perftool.telemetry import silence
 
 if TYPE_CHECKING:
     from perftool.bench.jobs import Bench
@@ -90,6 +91,7 @@ def main() -> None:
     die_with_parent(arguments.parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     go_first_when_memory_is_short()
+    silence()
     with os.fdopen(arguments.jobs, "rb") as jobs, os.fdopen(arguments.answers, "wb") as answers:
         serve(jobs, Wire(answers))
 

@@ -3,28 +3,29 @@
 For display alone: no decision is taken on it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from statistics import fmean
 
-from perftool.record import Compiled, Entry, Evaluated, Failed, Prepared, Record, Run, Started, Visited
+from perftool.record import Compiled, Entry, Evaluated, Prepared, Record, Run, Started, Visited
 from perftool.sweep.remaining import remaining
 
 #: What the first of each kind is taken to last, in seconds.
-FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0}
-#: A visit with its warm-up and its share of compiling, over its window, before any was made.
-VISIT_OVER_WINDOW = 1.7
+FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
+#: A visit with its warm-up over its window, before any was made.
+VISIT_OVER_WINDOW = 1.4
 
 
 def seconds_left(run: Run) -> float:
     """Return the seconds that a run is likely to need still."""
     left = remaining(run)
     visits = sum(len(visits) for visits in left.rounds)
-    guess = run.header.profile.policy.visit_seconds * VISIT_OVER_WINDOW
     return (
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
-        + visits * _per_visit(run, guess)
+        + visits * _mean(run, (Visited,), run.header.profile.policy.visit_seconds * VISIT_OVER_WINDOW)
+        + _compiles_left(run) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
 
 
@@ -35,15 +36,13 @@ def share_done(run: Run) -> float:
     return spent / (spent + left) if spent + left > 0 else 1.0
 
 
-def _per_visit(run: Run, guess: float) -> float:
-    visits = sum(isinstance(entry.record, Visited) for entry in run.entries)
-    spent = sum(
-        seconds
-        for record, seconds in _durations(run.entries)
-        if isinstance(record, Visited | Compiled)
-        or (isinstance(record, Failed) and record.stage in ("compile", "visit"))
-    )
-    return spent / visits if visits else guess
+def _compiles_left(run: Run) -> int:
+    """Count the processes still to come: each configuration is compiled once per generation."""
+    left = {
+        (visit.configuration.id, visit.generation) for visits in remaining(run).rounds for visit in visits
+    }
+    made = Counter(entry.record.configuration for entry in run.entries if isinstance(entry.record, Compiled))
+    return sum(1 for configuration, generation in left if made[configuration] <= generation)
 
 
 def _mean(run: Run, kinds: tuple[type[Record], ...], guess: float) -> float:

@@ -6,6 +6,7 @@ import msgspec
 import psutil
 
 from perftool.bench import host
+from perftool.memory import peak_rss_bytes
 
 
 def test_identity_is_the_same_when_read_again() -> None:
@@ -38,5 +39,5 @@ def test_conditions_of_no_time_are_unknown() -> None:
 
 
 def test_peak_memory_belongs_to_this_program() -> None:
-    assert host.peak_rss_bytes() >= psutil.Process().memory_info().rss * 0.9
-    assert host.peak_rss_bytes() < host.memory_limit()
+    assert peak_rss_bytes() >= psutil.Process().memory_info().rss * 0.9
+    assert peak_rss_bytes() < host.memory_limit()

@@ -1,0 +1,5 @@
+"""`python -m perftool` is `perftool`."""
+
+from perftool.cli.main import main
+
+main()

@@ -1,0 +1,140 @@
+"""Make the model files that precisions are shipped as, in a content-addressed cache.
+
+    cache/<key>/model.xml, model.bin, meta.json
+
+The key covers everything that a file depends on, so an entry never goes stale, only unused. The batch in a
+file is 1 (`sources.rebatch` changes it on loading). FP32 is the source with its weights as they are; FP16 and
+INT8 are made from that file. A model that comes quantized is taken as it is, in every format. Runs in a child
+process; how entries stay whole is `entries`' business.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import openvino as ov
+
+from perftool.errors import InputError, PerftoolError
+from perftool.memory import peak_rss_bytes
+from perftool.model import entries, sources
+from perftool.model.entries import MODEL, WEIGHTS, Calibrated, Ingredients, Meta
+from perftool.model.identity import identity
+from perftool.model.images import digest, image_count
+from perftool.model.quantize import quantize
+from perftool.record import ModelIdentity, Prepared
+from perftool.spec import Prepare, Quantization
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage's name, how much of it is done, and how much there is."""
+
+#: History of how files are made. Raise it when the same ingredients shall give another file. 1: the first.
+RECIPE: Final = 1
+
+_AS_IT_IS: Final = "the model comes quantized; taken as it is"
+
+
+def prepare(job: Prepare, progress: Progress) -> Prepared:
+    """Make the model file of one weight format, or find it in the cache.
+
+    `duration_ns` is that of this call: of the making, or of finding and checking. The peak of memory is this
+    process's since it was started. `calibration_images` is 0 where nothing was quantized, be it that the
+    model came quantized. Raises InputError for a model or images that cannot be used, PerftoolError where the
+    model cannot be quantized or the cache not be written.
+    """
+    started = time.perf_counter_ns()
+    progress("look in the cache", 0, 1)
+    model = identity(job.model)
+    ingredients = _ingredients(job, model)
+    entry = Path(job.cache) / ingredients.key
+    found = entries.verified(entry)
+    meta = found or _make(job, entry, model, ingredients, progress)
+    return Prepared(
+        weight_format=job.weight_format,
+        path=str(entry / MODEL),
+        key=ingredients.key,
+        cached=found is not None,
+        duration_ns=time.perf_counter_ns() - started,
+        file_bytes=sum(part.bytes for part in meta.parts.values()),
+        calibration_images=meta.calibration_images,
+        peak_rss_bytes=peak_rss_bytes(),
+    )
+
+
+def _ingredients(job: Prepare, model: ModelIdentity) -> Ingredients:
+    return Ingredients(
+        recipe=RECIPE,
+        model=model.digest,
+        weight_format=job.weight_format,
+        openvino=version("openvino"),
+        calibrated=_calibrated(job.quantization) if job.weight_format == "int8" else None,
+    )
+
+
+def _calibrated(how: Quantization) -> Calibrated:
+    return Calibrated(
+        nncf=version("nncf"),
+        images=digest(how.calibration),
+        count=image_count(how.calibration),
+        preset=how.preset,
+        fast_bias_correction=how.fast_bias_correction,
+    )
+
+
+def _make(
+    job: Prepare, entry: Path, model: ModelIdentity, ingredients: Ingredients, progress: Progress
+) -> Meta:
+    cache = entry.parent
+    with _cache_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        entries.sweep_abandoned(cache)
+    variant, note = _variant(job, progress)
+    progress("write the file", 0, 1)
+    with _cache_errors(cache), entries.workplace(entry) as folder:
+        ov.save_model(variant, folder / MODEL, compress_to_fp16=job.weight_format == "fp16" and not note)
+        # Reading it back refuses weights that end early.
+        sources.read(folder / MODEL)
+        meta = Meta(
+            ingredients=ingredients,
+            model=model,
+            calibration_images=ingredients.calibrated.count if ingredients.calibrated and not note else 0,
+            note=note,
+            parts={name: entries.part(folder / name) for name in (MODEL, WEIGHTS)},
+        )
+        entries.publish(folder, entry, meta)
+    progress("write the file", 1, 1)
+    return meta
+
+
+def _variant(job: Prepare, progress: Progress) -> tuple[ov.Model, str]:
+    """Return the model to be written, and a note if it is not what its format promises."""
+    if job.weight_format == "fp32":
+        progress("build the model", 0, 1)
+        model = sources.load(job.model, 1)
+        return model, _AS_IT_IS if sources.is_quantized(model) else ""
+    full = prepare(msgspec.structs.replace(job, weight_format="fp32"), progress)
+    model = sources.read(full.path)
+    if sources.is_quantized(model):
+        return model, _AS_IT_IS
+    if job.weight_format == "fp16":
+        return model, ""
+    return quantize(model, job.quantization, progress), ""
+
+
+@contextmanager
+def _cache_errors(cache: Path) -> Iterator[None]:
+    """Turn what a full or forbidden cache folder raises into one line."""
+    try:
+        yield
+    except (OSError, RuntimeError, InputError) as error:
+        # The runtime reports a full disk as a RuntimeError about an iostream.
+        said = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        there = next(place for place in (cache.absolute(), *cache.absolute().parents) if place.exists())
+        free = shutil.disk_usage(there).free / 1e6
+        raise PerftoolError(
+            f"{cache}: the model cache cannot be written ({said}; {free:.0f} MB free)"
+        ) from error

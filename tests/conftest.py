@@ -1,0 +1,43 @@
+"""Fixtures for all tests: the command, and the real data where it is."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment in which nothing of the user's cache is used or touched."""
+    return {**os.environ, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache")), "NO_COLOR": "1"}
+
+
+@pytest.fixture(scope="session")
+def perftool(environment: dict[str, str]) -> Command:
+    """Run the real command in a process of its own; return its output and exit code."""
+
+    def run(*arguments: object, timeout: float = 300.0) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "perftool", *map(str, arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real weights and images; skip where it is not."""
+    folder = os.environ.get("PERFTOOL_REAL_DATA")
+    if not folder:
+        pytest.skip("PERFTOOL_REAL_DATA is not set: no real weights and images here")
+    return Path(folder)

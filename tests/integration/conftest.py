@@ -1,0 +1,33 @@
+"""A tiny real model, and images that it is always right about in FP32."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import openvino as ov
+import pytest
+from tiny import tiny_model, write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the path of a tiny model file."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.xml")
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 40 images with a val.txt that agrees with the tiny model in f32."""
+    folder = tmp_path_factory.mktemp("images")
+    compiled = ov.Core().compile_model(tiny_model(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    rng = np.random.Generator(np.random.Philox(5))
+    lines = []
+    for number in range(40):
+        small = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        image = cv2.resize(small, (40, 40), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(folder / f"{number:02d}.png"), image)
+        crop = cv2.resize(image[2:37, 2:37], (32, 32), interpolation=cv2.INTER_LINEAR)
+        scores = compiled(crop.transpose(2, 0, 1)[np.newaxis].astype(np.float32))[0]
+        lines.append(f"{number:02d}.png {int(scores.argmax())}\n")
+    (folder / "val.txt").write_text("".join(lines))
+    return folder
