@@ -1,0 +1,95 @@
+"""Compare what each variant said about every image with what the reference said.
+
+The reference is the FP32 file executed in f32. Changes are paired by image, so only evaluations of the same
+image set are compared.
+"""
+
+from collections.abc import Sequence
+
+from perftool.analysis.result import AccuracyResult
+from perftool.analysis.stats import paired_change
+from perftool.record import Compiled, Evaluated
+from perftool.spec import Configuration, Explicit
+
+
+def reference_of(evaluations: Sequence[Evaluated]) -> Evaluated | None:
+    """Return the evaluation that all others are compared with: the FP32 file in f32, on the CPU if there."""
+    found = [one for one in evaluations if one.weight_format == "fp32" and one.inference_precision == "f32"]
+    found.sort(key=lambda one: (one.device != "CPU", one.precision != "FP32"))
+    return found[0] if found else None
+
+
+def evaluation_of(
+    configuration: Configuration,
+    compiled: Compiled | None,
+    executed_precision: str | None,
+    evaluations: Sequence[Evaluated],
+) -> Evaluated | None:
+    """Find the evaluation that speaks for a configuration: same file, device and inference precision.
+
+    The inference precision is what the compiled model resolved to. A virtual device may not tell: then what
+    its kernels executed decides, then what was asked, then the precision's name.
+    """
+    same = [
+        one
+        for one in evaluations
+        if one.weight_format == configuration.weight_format and one.device == configuration.device
+    ]
+    resolved = compiled.resolved.get("INFERENCE_PRECISION_HINT") if compiled else None
+    if resolved is not None and resolved != "dynamic":
+        return next((one for one in same if one.inference_precision == resolved), None)
+    setting = configuration.setting
+    asked = setting.inference_precision if isinstance(setting, Explicit) else None
+    for precision in (executed_precision, asked):
+        for one in same:
+            if precision is not None and one.inference_precision == precision:
+                return one
+    return next((one for one in same if one.precision == configuration.precision), None)
+
+
+def compare(evaluated: Evaluated, reference: Evaluated | None) -> AccuracyResult:
+    """Return the accuracy of an evaluation, and its paired change against the reference."""
+    images = len(evaluated.top5)
+    hits = _hits(evaluated)
+    comparable = reference is not None and reference.images == evaluated.images
+    agreement = drop = low = high = p_value = None
+    gained = lost = None
+    if comparable and reference is not None and images:
+        same = sum(a[:1] == b[:1] for a, b in zip(evaluated.top5, reference.top5, strict=True))
+        agreement = 100 * same / images
+        before = _hits(reference)
+        if hits is not None and before is not None:
+            gained = sum(now and not then for now, then in zip(hits, before, strict=True))
+            lost = sum(then and not now for now, then in zip(hits, before, strict=True))
+            change = paired_change(gained, lost, images)
+            drop, low, high, p_value = change.drop_pp, change.low_pp, change.high_pp, change.p_value
+            if evaluated is reference:
+                low = high = 0.0
+    return AccuracyResult(
+        top1=100 * sum(hits) / images if hits is not None and images else None,
+        top5=_top5(evaluated),
+        images=images,
+        drop_pp=drop,
+        drop_low=low,
+        drop_high=high,
+        gained=gained,
+        lost=lost,
+        p_value=p_value,
+        agreement=agreement,
+    )
+
+
+def _hits(evaluated: Evaluated) -> list[bool] | None:
+    """Tell for each image whether the likeliest class is its label; None without labels."""
+    if len(evaluated.labels) != len(evaluated.top5):
+        return None
+    return [
+        bool(top) and top[0] == label for top, label in zip(evaluated.top5, evaluated.labels, strict=True)
+    ]
+
+
+def _top5(evaluated: Evaluated) -> float | None:
+    if not evaluated.top5 or len(evaluated.labels) != len(evaluated.top5):
+        return None
+    hits = sum(label in top for top, label in zip(evaluated.top5, evaluated.labels, strict=True))
+    return 100 * hits / len(evaluated.top5)

@@ -1,0 +1,275 @@
+"""Choose one configuration of a Summary, and give every other candidate its reason.
+
+The rules are those of docs/measurement.md, "Against the leader" and "Limits". Nothing is raised where nothing
+passes: the recommendation then has no id, and names the nearest misses.
+"""
+
+import math
+from collections.abc import Sequence
+
+from perftool.analysis import metrics, pareto
+from perftool.analysis.leader import BAND, Standing, best_in_f32, lead, ratio_of
+from perftool.analysis.limits import Verdict, judge, visits_needed
+from perftool.analysis.result import (
+    ConfigurationResult,
+    Gain,
+    NearMiss,
+    Recommendation,
+    Rejected,
+    Summary,
+    Uncertain,
+)
+from perftool.analysis.stats import MIN_VISITS, Estimate
+from perftool.spec import Limits, Objective
+
+_NEAREST = 3
+
+
+def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommendation:
+    """Choose the configuration to ship under an objective and limits."""
+    judged, warnings = _judgeable(summary, limits)
+    metric = metrics.OBJECTIVES[objective]
+    measured = [one for one in summary.configurations if one.status == "ok"]
+    verdicts = {one.id: judge(one, judged) for one in measured}
+    reasons = {one.id: one.reason or one.status for one in summary.configurations if one.status != "ok"}
+    for one in measured:
+        missing = [] if metric.value(one) is not None else [metrics.why_missing(metric, one)]
+        if found := [*verdicts[one.id].reasons, *missing]:
+            reasons[one.id] = "; ".join(dict.fromkeys(found))
+    passing = [one for one in measured if one.id not in reasons]
+    if not passing:
+        return _nothing(summary, objective, limits, verdicts, reasons, warnings)
+    leader, standings = lead(summary, objective, passing)
+    tied = [one for one in passing if one is leader or standings[one.id].kind == "tied"]
+    chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+    for one in passing:
+        if one is not chosen:
+            reasons[one.id] = _why_not(one, chosen, leader, standings.get(one.id), one in tied)
+    gain, unknown = _gains(summary, objective, chosen)
+    undecided = tuple(id for id, standing in standings.items() if standing.kind == "undecided")
+    return Recommendation(
+        id=chosen.id,
+        leader=leader.id,
+        objective=objective,
+        limits=limits,
+        reason=_sentence(objective, chosen, leader, len(passing), undecided),
+        gain=gain,
+        properties=chosen.properties,
+        rejected=_rejected(summary, reasons),
+        tied=tuple(one.id for one in tied if one is not chosen),
+        undecided=undecided,
+        uncertain=_uncertain(verdicts, chosen.id),
+        pareto=pareto.front(summary.configurations),
+        open=_open(leader, standings),
+        warnings=(*warnings, *unknown),
+        nearest=(),
+    )
+
+
+# ---------------------------------------------------------------- limits
+
+
+def _judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]]:
+    """Lift the limit on the accuracy drop, with a warning, where nothing in the run has one."""
+    bound = limits.accuracy_drop_pp
+    if bound is None or any(metrics.DROP.read(one) for one in summary.configurations):
+        return limits, ()
+    lifted = Limits(
+        latency_ms=limits.latency_ms,
+        percentile=limits.percentile,
+        accuracy_drop_pp=None,
+        memory_mb=limits.memory_mb,
+    )
+    known = [one.accuracy for one in summary.configurations if one.accuracy]
+    if any(found.top1 is not None for found in known):
+        why = "the FP32 reference was not evaluated on the same images"
+    elif known:
+        why = "the images have no labels; look at the agreement with FP32"
+    else:
+        why = "no accuracy was measured"
+    return lifted, (f"the limit on the accuracy drop ({bound:g} pp) was not judged: {why}",)
+
+
+def _nothing(
+    summary: Summary,
+    objective: Objective,
+    limits: Limits,
+    verdicts: dict[str, Verdict],
+    reasons: dict[str, str],
+    warnings: tuple[str, ...],
+) -> Recommendation:
+    """Say that nothing passes, and what comes nearest."""
+    missed = sorted((verdict.excess, id) for id, verdict in verdicts.items() if verdict.reasons)
+    nearest = [
+        NearMiss(id=id, reason=reasons[id], excess=excess if math.isfinite(excess) else None)
+        for excess, id in missed[:_NEAREST]
+    ]
+    if verdicts:
+        reason = f"none of the {len(verdicts)} measured configurations passes"
+    else:
+        reason = "no configuration was measured"
+    return Recommendation(
+        id=None,
+        leader=None,
+        objective=objective,
+        limits=limits,
+        reason=reason,
+        gain=(),
+        properties={},
+        rejected=_rejected(summary, reasons),
+        tied=(),
+        undecided=(),
+        uncertain=_uncertain(verdicts, None),
+        pareto=pareto.front(summary.configurations),
+        open=(),
+        warnings=warnings,
+        nearest=tuple(nearest),
+    )
+
+
+def _uncertain(verdicts: dict[str, Verdict], chosen: str | None) -> tuple[Uncertain, ...]:
+    found = [one for verdict in verdicts.values() for one in verdict.uncertain]
+    return tuple(sorted(found, key=lambda one: one.id != chosen))
+
+
+def _rejected(summary: Summary, reasons: dict[str, str]) -> tuple[Rejected, ...]:
+    return tuple(
+        Rejected(id=one.id, reason=reasons[one.id]) for one in summary.configurations if one.id in reasons
+    )
+
+
+# ---------------------------------------------------------------- against the leader
+
+
+def _complexity(result: ConfigurationResult) -> tuple[float, float, float]:
+    """Order by simplicity: fewer streams, smaller batch, less memory; what is unknown comes last."""
+    unknown = float("inf")
+    return (
+        unknown if result.streams is None else result.streams,
+        result.batch,
+        unknown if result.peak_rss_mb is None else result.peak_rss_mb,
+    )
+
+
+def _more_complex(result: ConfigurationResult, chosen: ConfigurationResult) -> str:
+    for what, mine, its in zip(
+        ("more streams", "a larger batch", "more memory"),
+        _complexity(result),
+        _complexity(chosen),
+        strict=True,
+    ):
+        if mine != its:
+            return what
+    return "no simpler"
+
+
+def _why_not(
+    result: ConfigurationResult,
+    chosen: ConfigurationResult,
+    leader: ConfigurationResult,
+    found: Standing | None,
+    tied: bool,
+) -> str:
+    if tied or found is None:
+        return f"tied with {chosen.id}, {_more_complex(result, chosen)}"
+    ratio = found.ratio
+    if ratio is None:
+        return f"undecided against {leader.id}: no round has both"
+    if found.kind == "worse":
+        return f"beaten by {leader.id} ({ratio.point:.2f}x)"
+    if ratio.low is None or ratio.high is None:
+        rounds = f"{found.rounds} round{'s' if found.rounds != 1 else ''}"
+        return (
+            f"undecided against {leader.id}: {ratio.point:.2f}x in {rounds}, an interval takes {MIN_VISITS}"
+        )
+    return f"undecided against {leader.id}: {ratio.low:.2f}x to {ratio.high:.2f}x"
+
+
+def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[str, ...]:
+    """Say what more measuring would settle, and how much of it."""
+    found: list[str] = []
+    few = [id for id, one in standings.items() if one.kind == "undecided" and one.rounds < MIN_VISITS]
+    if few:
+        found.append(
+            f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id} without an interval: "
+            f"that takes {MIN_VISITS} rounds that both were visited in"
+        )
+    for id, one in standings.items():
+        ratio = one.ratio
+        if one.kind != "undecided" or ratio is None or ratio.low is None or ratio.high is None:
+            continue
+        gap = abs(ratio.point - 1)
+        reach = max(ratio.high - ratio.point, ratio.point - ratio.low)
+        rounds = visits_needed(one.rounds, reach, max(gap, BAND - gap))
+        if rounds is not None:
+            rounds = max(rounds, one.rounds + 1)
+            found.append(f"{id} against {leader.id}: about {rounds} rounds would decide, {one.rounds} so far")
+    return tuple(found)
+
+
+# ---------------------------------------------------------------- the choice, told
+
+
+def _gains(
+    summary: Summary, objective: Objective, chosen: ConfigurationResult
+) -> tuple[tuple[Gain, ...], tuple[str, ...]]:
+    """Return the gain over each baseline and over the best in f32, and what could not be compared."""
+    metric = metrics.OBJECTIVES[objective]
+    against = [(f"FP32 under the {one.requested.hint} hint", one) for one in summary.baselines]
+    if f32 := best_in_f32(summary, objective):
+        against.append(("the best in f32", f32))
+    gains: list[Gain] = []
+    unknown: list[str] = []
+    for what, other in against:
+        ratio, rounds = ratio_of(summary, objective, chosen.id, other.id)
+        if ratio is None:
+            why = other.reason or f"{metric.label.partition(',')[0]} was not measured in the same rounds"
+            unknown.append(f"no gain over {what}: {why}")
+        else:
+            gains.append(
+                Gain(
+                    over=other.id,
+                    what=what,
+                    point=ratio.point,
+                    low=ratio.low,
+                    high=ratio.high,
+                    rounds=rounds,
+                )
+            )
+    return tuple(gains), tuple(unknown)
+
+
+def _sentence(
+    objective: Objective,
+    chosen: ConfigurationResult,
+    leader: ConfigurationResult,
+    passing: int,
+    undecided: Sequence[str],
+) -> str:
+    """Tell in one sentence why this one, with its figures."""
+    superlative = "highest throughput" if objective == "throughput" else "lowest latency of a single request"
+    among = "the only configuration that passes" if passing == 1 else f"of the {passing} that pass"
+    if chosen is leader:
+        why = among if passing == 1 else f"{superlative} {among}"
+    else:
+        why = (
+            f"tied within {BAND:.0%} with {leader.id}, the {superlative} {among}, "
+            f"and simpler ({_more_complex(leader, chosen)} there)"
+        )
+    figures = [
+        f"{'' if metric is metrics.THROUGHPUT else metric.heading + ' '}"
+        f"{estimate.point:.{metric.digits}f} {metric.unit}{_span(estimate, metric.digits)}"
+        for metric in (metrics.OBJECTIVES[objective], metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
+        if (estimate := metric.read(chosen)) is not None
+    ]
+    text = f"{why}: {', '.join(dict.fromkeys(figures))}"
+    if undecided and chosen is leader:
+        others = undecided[0] if len(undecided) == 1 else f"{len(undecided)} others"
+        text += f"; undecided against {others}, so the better point estimate wins"
+    return text
+
+
+def _span(estimate: Estimate, digits: int) -> str:
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"

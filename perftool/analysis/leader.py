@@ -1,0 +1,103 @@
+"""Compare candidates with the leader, and only with it: pairwise ties are not transitive."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from perftool.analysis import metrics
+from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.analysis.stats import Estimate, paired_ratio
+from perftool.spec import Objective
+
+#: Ratios within 1 +- BAND are as good as equal.
+BAND = 0.02
+
+Kind = Literal["better", "tied", "undecided", "worse"]
+
+
+class Standing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a candidate stands against the leader. `ratio` above 1 favours the candidate."""
+
+    kind: Kind
+    ratio: Estimate | None
+    rounds: int
+
+
+def standing(ratio: Estimate | None, rounds: int, band: float = BAND) -> Standing:
+    """Classify a paired ratio, candidate over leader, against the band of equivalence around 1.
+
+    Tied: the interval lies inside the band. Undecided: it reaches out of the band and covers 1, or there is
+    no interval. Otherwise it excludes 1, and the candidate is worse or better, whether or not the interval
+    ends inside the band.
+    """
+    kind: Kind
+    if ratio is None or ratio.low is None or ratio.high is None:
+        kind = "undecided"
+    elif ratio.low >= 1 - band and ratio.high <= 1 + band:
+        kind = "tied"
+    elif ratio.low <= 1 <= ratio.high:
+        kind = "undecided"
+    else:
+        kind = "worse" if ratio.high < 1 else "better"
+    return Standing(kind=kind, ratio=ratio, rounds=rounds)
+
+
+def ratio_of(summary: Summary, objective: Objective, one: str, other: str) -> tuple[Estimate | None, int]:
+    """Return how many times better `one` is than `other`, paired inside rounds, and in how many rounds."""
+    a, b = summary.series[one], summary.series[other]
+    if objective == "throughput":
+        return paired_ratio(a.throughput_fps, b.throughput_fps), len(
+            a.throughput_fps.keys() & b.throughput_fps
+        )
+    rounds = len(a.latency_sync_ms.keys() & b.latency_sync_ms)
+    return paired_ratio(b.latency_sync_ms, a.latency_sync_ms), rounds
+
+
+def lead(
+    summary: Summary, objective: Objective, passing: Sequence[ConfigurationResult]
+) -> tuple[ConfigurationResult, dict[str, Standing]]:
+    """Find the leader, and how every other candidate stands against it.
+
+    The best point estimate leads, unless another beats it where both are paired: then that one leads, and
+    none leads twice (paired ratios may run in a circle).
+    """
+    led: set[str] = set()
+    leader = best(objective, passing)
+    while True:
+        led.add(leader.id)
+        standings = {
+            one.id: standing(*ratio_of(summary, objective, one.id, leader.id))
+            for one in passing
+            if one is not leader
+        }
+        better = [
+            (found.ratio.point, one.id, one)
+            for one in passing
+            if one.id not in led and (found := standings[one.id]).kind == "better" and found.ratio
+        ]
+        if not better:
+            break
+        leader = max(better, key=lambda item: item[:2])[2]
+    for id, found in standings.items():
+        if found.kind == "better":
+            standings[id] = Standing(kind="undecided", ratio=found.ratio, rounds=found.rounds)
+    return leader, standings
+
+
+def best(objective: Objective, results: Sequence[ConfigurationResult]) -> ConfigurationResult:
+    """Return the result with the best point estimate; all must have one."""
+    metric = metrics.OBJECTIVES[objective]
+    sign = 1.0 if metric.better == "higher" else -1.0
+    return max(results, key=lambda one: (sign * (metric.value(one) or 0.0), one.id))
+
+
+def best_in_f32(summary: Summary, objective: Objective) -> ConfigurationResult | None:
+    """Return the best configuration that executed in f32; None where nothing did."""
+    metric = metrics.OBJECTIVES[objective]
+    found = [
+        one
+        for one in summary.configurations
+        if one.executed_precision == "f32" and one.status == "ok" and metric.value(one) is not None
+    ]
+    return best(objective, found) if found else None

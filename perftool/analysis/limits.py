@@ -1,0 +1,133 @@
+"""Hold a measured configuration against the limits, one reason for each that it misses.
+
+The point estimate decides. Where the interval crosses the limit the verdict is uncertain, and how much
+measuring would settle it is worked out where the data tell.
+"""
+
+import math
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from perftool.analysis import metrics
+from perftool.analysis.metrics import Metric
+from perftool.analysis.result import ConfigurationResult, Uncertain
+from perftool.analysis.stats import MIN_VISITS, Estimate, drop_interval
+from perftool.spec import Limits
+
+#: A limit near zero is no scale for a miss; this is, in the limit's unit.
+_SMALLEST_SCALE = 1.0
+_MOST_IMAGES = 1_000_000
+_MOST_VISITS = 1_000
+
+
+class Verdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What limits say of a configuration: it passes where `reasons` is empty.
+
+    `excess` is the largest miss relative to its limit, infinite where a value could not be measured.
+    """
+
+    reasons: tuple[str, ...]
+    excess: float
+    uncertain: tuple[Uncertain, ...]
+
+
+def judge(result: ConfigurationResult, limits: Limits) -> Verdict:
+    """Hold a configuration that was measured against every limit."""
+    reasons: list[str] = []
+    uncertain: list[Uncertain] = []
+    excess = 0.0
+    for metric, bound in bounds(limits):
+        estimate = metric.read(result)
+        if estimate is None:
+            reasons.append(metrics.why_missing(metric, result))
+            excess = math.inf
+            continue
+        if estimate.point > bound:
+            reasons.append(exceeds(metric, estimate.point, bound))
+            scale = bound if bound >= _SMALLEST_SCALE else _SMALLEST_SCALE
+            excess = max(excess, (estimate.point - bound) / scale)
+        if _crosses(metric, estimate, bound):
+            limit = f"{metric.heading} {_bound(metric, bound)} {metric.unit}"
+            needs = _needs(metric, estimate, bound, result)
+            uncertain.append(Uncertain(id=result.id, limit=limit, needs=needs))
+    return Verdict(reasons=tuple(reasons), excess=excess, uncertain=tuple(uncertain))
+
+
+def bounds(limits: Limits) -> Iterator[tuple[Metric, float]]:
+    """Give each limit that is set, with its metric; all are upper bounds."""
+    if limits.latency_ms is not None:
+        yield metrics.LATENCY[limits.percentile], limits.latency_ms
+    if limits.accuracy_drop_pp is not None:
+        yield metrics.DROP, limits.accuracy_drop_pp
+    if limits.memory_mb is not None:
+        yield metrics.MEMORY, limits.memory_mb
+
+
+def exceeds(metric: Metric, value: float, bound: float) -> str:
+    """Say that a value exceeds its bound, with as many digits as that takes: `p50 41.2 ms > 30 ms`."""
+    text = f"{value:.{metric.digits}f}"
+    for digits in range(metric.digits, 7):
+        text = f"{value:.{digits}f}"
+        if float(text) > bound:
+            break
+    return f"{metric.heading} {text} {metric.unit} > {_bound(metric, bound)} {metric.unit}"
+
+
+def _bound(metric: Metric, bound: float) -> str:
+    """Write a limit as it was given; percentage points always with a decimal."""
+    text = f"{bound:.10g}"
+    return f"{bound:.1f}" if metric.unit == "pp" and "." not in text and "e" not in text else text
+
+
+def _crosses(metric: Metric, estimate: Estimate, bound: float) -> bool:
+    if estimate.low is None or estimate.high is None:
+        return metric is not metrics.MEMORY
+    return estimate.low < bound < estimate.high
+
+
+def _needs(metric: Metric, estimate: Estimate, bound: float, result: ConfigurationResult) -> str | None:
+    """Say how many images or visits would, if nothing else changed, take the interval off the limit."""
+    if metric is metrics.DROP:
+        return _images_needed(result, bound)
+    if estimate.low is None or estimate.high is None:
+        return f"{MIN_VISITS} visits for an interval, {result.visits} so far"
+    reach = estimate.high - estimate.point if bound > estimate.point else estimate.point - estimate.low
+    visits = visits_needed(result.visits, reach, abs(bound - estimate.point))
+    return f"about {visits} visits, {result.visits} so far" if visits else None
+
+
+def visits_needed(visits: int, reach: float, distance: float) -> int | None:
+    """Return how many visits shrink an interval's reach to a distance: it shrinks as their square root."""
+    if distance <= 0:
+        return None
+    needed = math.ceil(visits * (reach / distance) ** 2)
+    return needed if needed <= _MOST_VISITS else None
+
+
+def _images_needed(result: ConfigurationResult, bound: float) -> str | None:
+    found = result.accuracy
+    if found is None or found.gained is None or found.lost is None:
+        return None
+    gained, lost = found.gained / found.images, found.lost / found.images
+
+    def settled(images: int) -> bool:
+        low, high = drop_interval(gained * images, lost * images, images)
+        return not low * 100 < bound < high * 100
+
+    upper = found.images
+    while not settled(upper):
+        upper *= 2
+        if upper > _MOST_IMAGES:
+            return None
+    lower = upper // 2
+    while upper - lower > 1:
+        middle = (lower + upper) // 2
+        lower, upper = (lower, middle) if settled(middle) else (middle, upper)
+    return f"about {_rounded_up(upper)} images, {found.images} so far"
+
+
+def _rounded_up(count: int) -> int:
+    """Round up to two significant digits: a plan is no measurement."""
+    step: int = 10 ** max(0, len(str(count)) - 2)
+    return math.ceil(count / step) * step

@@ -1,0 +1,174 @@
+"""The metrics: one row each, read by tables, plots, limits and objectives."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from perftool.analysis.result import ConfigurationResult
+from perftool.analysis.stats import Estimate, samples_needed
+from perftool.spec import Objective
+
+
+class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A figure of a configuration: its name, unit, which way is better, and how to read it off a result.
+
+    `label` is for an axis or a sentence, `heading` for a narrow column. `digits` are the decimals that are
+    worth showing where no interval says better. `read` gives None where it was not measured.
+    """
+
+    name: str
+    label: str
+    heading: str
+    unit: str
+    better: Literal["higher", "lower"]
+    digits: int
+    read: Callable[[ConfigurationResult], Estimate | None]
+
+    def value(self, result: ConfigurationResult) -> float | None:
+        """Return the point estimate."""
+        estimate = self.read(result)
+        return estimate.point if estimate else None
+
+
+Percentile = Literal[50, 90, 95, 99]
+
+
+def _bare(value: float | None) -> Estimate | None:
+    return None if value is None else Estimate(point=value, low=None, high=None)
+
+
+def _percentile(percentile: Percentile) -> Callable[[ConfigurationResult], Estimate | None]:
+    def read(result: ConfigurationResult) -> Estimate | None:
+        found = result.latency_intervals_ms
+        estimate: Estimate | None = getattr(found, f"p{percentile}") if found else None
+        return estimate
+
+    return read
+
+
+def _sync_p50(result: ConfigurationResult) -> Estimate | None:
+    return result.latency_sync_intervals_ms.p50 if result.latency_sync_intervals_ms else None
+
+
+def _drop(result: ConfigurationResult) -> Estimate | None:
+    found = result.accuracy
+    if found is None or found.drop_pp is None:
+        return None
+    return Estimate(point=found.drop_pp, low=found.drop_low, high=found.drop_high)
+
+
+def _latency(percentile: Percentile) -> Metric:
+    return Metric(
+        name=f"latency_p{percentile}",
+        label=f"latency per batch, p{percentile}",
+        heading=f"p{percentile}",
+        unit="ms",
+        better="lower",
+        digits=1,
+        read=_percentile(percentile),
+    )
+
+
+THROUGHPUT = Metric(
+    name="throughput",
+    label="throughput",
+    heading="throughput",
+    unit="images/s",
+    better="higher",
+    digits=1,
+    read=lambda result: result.throughput_fps,
+)
+LATENCY: dict[Percentile, Metric] = {50: _latency(50), 90: _latency(90), 95: _latency(95), 99: _latency(99)}
+LATENCY_SYNC = Metric(
+    name="latency_sync",
+    label="latency of a single request, p50",
+    heading="alone p50",
+    unit="ms",
+    better="lower",
+    digits=1,
+    read=_sync_p50,
+)
+MEMORY = Metric(
+    name="memory",
+    label="peak memory",
+    heading="memory",
+    unit="MB",
+    better="lower",
+    digits=0,
+    read=lambda result: _bare(result.peak_rss_mb),
+)
+COMPILE = Metric(
+    name="compile",
+    label="cold compile time",
+    heading="compile",
+    unit="ms",
+    better="lower",
+    digits=0,
+    read=lambda result: _bare(result.compile_ms),
+)
+FIRST_INFERENCE = Metric(
+    name="first_inference",
+    label="first inference",
+    heading="first",
+    unit="ms",
+    better="lower",
+    digits=0,
+    read=lambda result: _bare(result.first_inference_ms),
+)
+TOP1 = Metric(
+    name="top1",
+    label="top-1 accuracy",
+    heading="top-1",
+    unit="%",
+    better="higher",
+    digits=1,
+    read=lambda result: _bare(result.accuracy.top1 if result.accuracy else None),
+)
+DROP = Metric(
+    name="accuracy_drop",
+    label="drop of top-1 accuracy",
+    heading="drop",
+    unit="pp",
+    better="lower",
+    digits=1,
+    read=_drop,
+)
+AGREEMENT = Metric(
+    name="agreement",
+    label="top-1 agreement with FP32",
+    heading="agrees",
+    unit="%",
+    better="higher",
+    digits=1,
+    read=lambda result: _bare(result.accuracy.agreement if result.accuracy else None),
+)
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        THROUGHPUT,
+        *LATENCY.values(),
+        LATENCY_SYNC,
+        MEMORY,
+        COMPILE,
+        FIRST_INFERENCE,
+        TOP1,
+        DROP,
+        AGREEMENT,
+    )
+}
+
+#: What each objective looks at.
+OBJECTIVES: dict[Objective, Metric] = {"throughput": THROUGHPUT, "latency": LATENCY_SYNC}
+
+
+def why_missing(metric: Metric, result: ConfigurationResult) -> str:
+    """Say why a metric has no value, in the words of a reason."""
+    latency = result.latency_sync_ms if metric is LATENCY_SYNC else result.latency_ms
+    for percentile, row in LATENCY.items():
+        if latency and (metric is row or (metric is LATENCY_SYNC and percentile == 50)):
+            return f"p{percentile} not measurable: {latency.n} of {samples_needed(percentile)} samples"
+    if metric in (DROP, TOP1, AGREEMENT):
+        return "accuracy not measured"
+    return f"{metric.label.partition(',')[0]} not measured"

@@ -1,0 +1,230 @@
+"""What a run amounts to: the types behind the JSON of `sweep`, `show` and `recommend`.
+
+Field names are the JSON's keys, and the JSON is `msgspec.json.encode` of a Document. Values only: `summary`
+fills them, `choose` decides on them, `render` shows them. None of it is ever stored as truth.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from perftool.analysis.stats import Estimate
+from perftool.record import HostInfo
+from perftool.spec import Limits, Objective, Precision
+
+Status = Literal["ok", "failed", "skipped"]
+
+
+class Requested(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What was asked of OpenVINO; None where it was left to OpenVINO."""
+
+    inference_precision: str | None = None
+    streams: int | None = None
+    threads: int | None = None
+    requests: int | None = None
+    pinning: bool | None = None
+    hint: str | None = None
+
+
+class Latency(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Latency of one request, that is of one whole batch, in milliseconds.
+
+    A percentile is None where the `n` samples cannot carry it.
+    """
+
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    mean: float
+    n: int
+
+
+class LatencyIntervals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The percentiles of a Latency with their 95 % intervals over visits."""
+
+    p50: Estimate | None
+    p90: Estimate | None
+    p95: Estimate | None
+    p99: Estimate | None
+
+
+class AccuracyResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Accuracy in percent, and the paired change against the FP32 file in f32; a positive drop is a loss.
+
+    `top1` and `top5` are None without labels. The drop's fields are None without labels or reference,
+    `agreement` (same top-1 class as the reference) without reference.
+    """
+
+    top1: float | None
+    top5: float | None
+    images: int
+    drop_pp: float | None
+    drop_low: float | None
+    drop_high: float | None
+    gained: int | None
+    lost: int | None
+    p_value: float | None
+    agreement: float | None
+
+
+class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One configuration, as measured. Figures are None where nothing was measured.
+
+    `streams`, `threads` and `requests` are what OpenVINO resolved. `throughput_fps` and `latency_ms` come
+    from the same closed load; with one request in flight it serves as `latency_sync_ms` too. `visits` and
+    `outliers` count visits under the closed load.
+    """
+
+    id: str
+    device: str
+    precision: Precision | Literal["default"]
+    executed_precision: str | None
+    executed_share: float | None
+    batch: int
+    streams: int | None
+    threads: int | None
+    requests: int | None
+    requested: Requested
+    throughput_fps: Estimate | None
+    latency_ms: Latency | None
+    latency_sync_ms: Latency | None
+    latency_intervals_ms: LatencyIntervals | None
+    latency_sync_intervals_ms: LatencyIntervals | None
+    peak_rss_mb: float | None
+    compile_ms: float | None
+    first_inference_ms: float | None
+    visits: int
+    incarnations: int
+    outliers: int
+    accuracy: AccuracyResult | None
+    properties: dict[str, str]
+    status: Status
+    reason: str | None
+    warnings: tuple[str, ...]
+
+
+class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The run itself. `noise_cv` is the coefficient of variation of the canary's throughput.
+
+    `measuring_share` is the part of `wall_seconds` that lay inside measuring windows; `wall_seconds` runs
+    from the first to the last compile or visit, pauses between sessions left out. `drift` is the relative
+    change of throughput from the first half of the rounds to the second.
+    """
+
+    id: str
+    created: str
+    model: str
+    model_digest: str
+    reference: bool
+    accuracy_of: str | None
+    profile: str
+    objective: Objective
+    rounds: int
+    rounds_planned: int
+    complete: bool
+    canary: str | None
+    noise_cv: float | None
+    drift: float | None
+    wall_seconds: float
+    measuring_share: float | None
+    warnings: tuple[str, ...]
+
+
+class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configuration's figures by round, for pairing: what the JSON leaves out."""
+
+    throughput_fps: dict[int, float]
+    latency_sync_ms: dict[int, float]
+
+
+class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A run, looked at with today's statistics. `series` is keyed by configuration id."""
+
+    run: RunInfo
+    host: HostInfo
+    configurations: tuple[ConfigurationResult, ...]
+    baselines: tuple[ConfigurationResult, ...]
+    series: dict[str, Series]
+
+
+class Gain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many times better the choice is, from ratios paired inside rounds. Above 1 the choice is better."""
+
+    over: str
+    what: str
+    point: float
+    low: float | None
+    high: float | None
+    rounds: int
+
+
+class Rejected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A candidate that was not chosen, and why."""
+
+    id: str
+    reason: str
+
+
+class Uncertain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A limit that the point estimate decides, but the interval does not. `needs` is what would settle it."""
+
+    id: str
+    limit: str
+    needs: str | None
+
+
+class NearMiss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A candidate that nearly kept the limits.
+
+    `excess` is its largest miss relative to the limit, None where a value could not be measured.
+    """
+
+    id: str
+    reason: str
+    excess: float | None
+
+
+class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The choice. `id` is None where nothing passes; then `nearest` names up to three near misses.
+
+    `properties` are ready for `compile_model`. `tied` and `undecided` are ids, against the leader `leader`;
+    `uncertain` covers every candidate, the choice's own first. `open` says what more measuring would settle.
+    """
+
+    id: str | None
+    leader: str | None
+    objective: Objective
+    limits: Limits
+    reason: str
+    gain: tuple[Gain, ...]
+    properties: dict[str, str]
+    rejected: tuple[Rejected, ...]
+    tied: tuple[str, ...]
+    undecided: tuple[str, ...]
+    uncertain: tuple[Uncertain, ...]
+    pareto: tuple[str, ...]
+    open: tuple[str, ...]
+    warnings: tuple[str, ...]
+    nearest: tuple[NearMiss, ...]
+
+
+class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The JSON of a run: everything of a Summary but its series, and the recommendation."""
+
+    run: RunInfo
+    host: HostInfo
+    configurations: tuple[ConfigurationResult, ...]
+    baselines: tuple[ConfigurationResult, ...]
+    recommendation: Recommendation
+
+
+def document(summary: Summary, recommendation: Recommendation) -> Document:
+    """Return what the JSON of a run shows."""
+    return Document(
+        run=summary.run,
+        host=summary.host,
+        configurations=summary.configurations,
+        baselines=summary.baselines,
+        recommendation=recommendation,
+    )

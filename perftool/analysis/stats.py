@@ -1,0 +1,222 @@
+"""Estimate medians, percentiles, ratios and paired accuracy changes, each with its 95 % interval.
+
+Pure functions over numbers: nothing here knows of configurations, and nothing is formatted.
+docs/measurement.md explains the choices; sources are named at each function.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import numpy as np
+from msgspec import Struct
+from scipy.special import bdtr, betaincinv, stdtrit
+
+CONFIDENCE = 0.95
+#: Confidence of the rule that says how many samples a percentile takes.
+CARRYING_CONFIDENCE = 0.99
+#: Below this many visits (or rounds) a median has no 95 % interval: the whole range covers less than that.
+MIN_VISITS = 6
+#: An outlier is further from the median than this many scaled median absolute deviations.
+OUTLIER_MADS = 3.0
+
+_Z95 = 1.959963984540054
+_MAD_SCALE = 1.4826
+
+
+class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A figure with its 95 % interval. `low` and `high` are None where there are too few visits for one."""
+
+    point: float
+    low: float | None
+    high: float | None
+
+
+class PairedChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A paired change of accuracy, in percentage points; a positive drop is a loss."""
+
+    drop_pp: float
+    low_pp: float
+    high_pp: float
+    gained: int
+    lost: int
+    p_value: float
+
+
+# ---------------------------------------------------------------- medians over visits
+
+
+def median_estimate(values: Sequence[float]) -> Estimate:
+    """Return the median of one figure per visit, with its interval.
+
+    Interpolated order statistics: Hettmansperger & Sheather, Statistics & Probability Letters 4 (1986);
+    Nyblom, ibid. 14 (1992). Free of any assumption on the distribution's shape but its continuity.
+    """
+    if not values:
+        raise ValueError("a median takes at least one value")
+    ordered = sorted(values)
+    n = len(ordered)
+    point = float(median(ordered))
+    if n < MIN_VISITS:
+        return Estimate(point=point, low=None, high=None)
+    depth = 1
+    while _coverage(n, depth + 1) >= CONFIDENCE:
+        depth += 1
+    wide, narrow = _coverage(n, depth), _coverage(n, depth + 1)
+    excess = (wide - CONFIDENCE) / (wide - narrow)
+    weight = (n - depth) * excess / (depth + (n - 2 * depth) * excess)
+    low = ordered[depth - 1] + weight * (ordered[depth] - ordered[depth - 1])
+    high = ordered[n - depth] - weight * (ordered[n - depth] - ordered[n - depth - 1])
+    return Estimate(point=point, low=min(low, point), high=max(high, point))
+
+
+def _coverage(n: int, depth: int) -> float:
+    """Return how often the depth-th smallest and depth-th largest of n values enclose the median."""
+    return 1.0 - 2.0 * float(bdtr(depth - 1, n, 0.5))
+
+
+def paired_ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
+    """Return the median ratio over the rounds that both figures have, with its interval; None without any.
+
+    Pairing inside rounds takes out what a round's machine did to both. Keys are rounds.
+    """
+    shared = sorted(numerator.keys() & denominator.keys())
+    if not shared:
+        return None
+    return median_estimate([numerator[key] / denominator[key] for key in shared])
+
+
+def by_round(values: Sequence[tuple[int, float]]) -> dict[int, float]:
+    """Return one figure for each round: the median of its visits."""
+    rounds: dict[int, list[float]] = {}
+    for key, value in values:
+        rounds.setdefault(key, []).append(value)
+    return {key: float(median(found)) for key, found in sorted(rounds.items())}
+
+
+def count_outliers(values: Sequence[float]) -> int:
+    """Count the visits further from the median than 3 median absolute deviations, scaled to a normal's sigma.
+
+    A count to be shown, not a filter. Where more than half the values are equal there is no scale, and
+    nothing counts as an outlier.
+    """
+    if len(values) < 3:
+        return 0
+    centre = median(values)
+    spread = _MAD_SCALE * median(abs(value - centre) for value in values)
+    if spread == 0:
+        return 0
+    return sum(abs(value - centre) > OUTLIER_MADS * spread for value in values)
+
+
+def coefficient_of_variation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation over the mean; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    array = np.asarray(values, dtype=float)
+    return float(array.std(ddof=1) / array.mean())
+
+
+# ---------------------------------------------------------------- percentiles over samples
+
+
+def samples_needed(percentile: float) -> int:
+    """Return how many samples can carry a percentile (in percent).
+
+    The smallest n whose second largest sample lies above the true percentile with 99 % confidence, that is
+    P(Binomial(n, 1 - p) <= 1) <= 0.01. It is the binomial early stopping rule of MLPerf's LoadGen
+    (loadgen/early_stopping.cc) with one sample beyond the percentile and no tolerance:
+    11 for p50, 64 for p90, 130 for p95, 219 for p97, 662 for p99, 6636 for p99.9.
+    """
+    if not 0 < percentile < 100:
+        raise ValueError(f"a percentile lies between 0 and 100, not at {percentile}")
+    beyond = 1 - percentile / 100
+    allowed = 1 - CARRYING_CONFIDENCE
+    upper = 2
+    while bdtr(1, upper, beyond) > allowed:
+        upper *= 2
+    lower = upper // 2
+    while upper - lower > 1:
+        middle = (lower + upper) // 2
+        if bdtr(1, middle, beyond) > allowed:
+            lower = middle
+        else:
+            upper = middle
+    return upper
+
+
+def percentile_estimate(visits: Sequence[Sequence[float]], percentile: float) -> Estimate | None:
+    """Return a percentile (in percent) of the samples of all visits, with its interval over visits.
+
+    None where the samples cannot carry it. The point is the pooled samples' quantile (Hyndman & Fan 1996,
+    type 7). The interval inverts one for the share of samples at or below the point (Woodruff, JASA 47,
+    1952), widened by what visits differ more than independent samples would (Korn & Graubard, Survey
+    Methodology 24, 1998): samples of one visit hang together. None below 6 visits.
+    """
+    visits = [visit for visit in visits if len(visit)]
+    if sum(len(visit) for visit in visits) < samples_needed(percentile):
+        return None
+    pooled = np.concatenate([np.asarray(visit, dtype=float) for visit in visits])
+    point = float(np.percentile(pooled, percentile))
+    if len(visits) < MIN_VISITS:
+        return Estimate(point=point, low=None, high=None)
+    share = percentile / 100
+    size = _effective_samples(visits, point, share)
+    hits = share * size
+    tail = (1 - CONFIDENCE) / 2
+    low_share = float(betaincinv(hits, size - hits + 1, tail))
+    high_share = float(betaincinv(hits + 1, size - hits, 1 - tail))
+    low, high = np.quantile(pooled, [low_share, high_share])
+    return Estimate(point=point, low=min(float(low), point), high=max(float(high), point))
+
+
+def _effective_samples(visits: Sequence[Sequence[float]], point: float, share: float) -> float:
+    """Return how many independent samples the visits' samples are worth, never more than there are."""
+    sizes = np.array([len(visit) for visit in visits], dtype=float)
+    below = np.array([np.count_nonzero(np.asarray(visit) <= point) for visit in visits], dtype=float)
+    total, count = sizes.sum(), len(visits)
+    residuals = (below - below.sum() / total * sizes) / total
+    variance = count / (count - 1) * float((residuals**2).sum())
+    independent = share * (1 - share) / total
+    tail = (1 + CONFIDENCE) / 2
+    degrees = (float(stdtrit(total - 1, tail)) / float(stdtrit(count - 1, tail))) ** 2
+    return float(total * min(1.0, independent / variance * degrees if variance > 0 else 1.0))
+
+
+# ---------------------------------------------------------------- accuracy
+
+
+def paired_change(gained: int, lost: int, images: int) -> PairedChange:
+    """Return the change of accuracy on the same images, of which some were gained and some lost."""
+    low, high = drop_interval(gained, lost, images)
+    return PairedChange(
+        drop_pp=100 * (lost - gained) / images,
+        low_pp=100 * low,
+        high_pp=100 * high,
+        gained=gained,
+        lost=lost,
+        p_value=mcnemar_p(gained, lost),
+    )
+
+
+def mcnemar_p(gained: int, lost: int) -> float:
+    """Return the exact two-sided p of McNemar's test: are gains and losses equally likely?"""
+    changed = gained + lost
+    if changed == 0:
+        return 1.0
+    return min(1.0, 2.0 * float(bdtr(min(gained, lost), changed, 0.5)))
+
+
+def drop_interval(gained: float, lost: float, images: float) -> tuple[float, float]:
+    """Return the 95 % interval of the paired drop (lost - gained) / images, as shares.
+
+    Bonett & Price, Journal of Educational and Behavioral Statistics 37 (2012): Wald's interval with one
+    image more gained and one more lost. Where few or no images changed, Wald's covers far too little (none
+    changed: a point), and this one keeps above 95 %. Counts may be fractions, for planning.
+    """
+    if images <= 0 or gained < 0 or lost < 0 or gained + lost > images:
+        raise ValueError(f"cannot gain {gained} and lose {lost} of {images} images")
+    total = images + 2
+    centre = (lost - gained) / total
+    half = _Z95 * math.sqrt((gained + lost + 2) / total - centre**2) / math.sqrt(total)
+    return max(-1.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,280 @@
+"""Turn a run's records into a Summary (types in `analysis.result`): what was measured, with its intervals.
+
+Decides nothing and formats nothing but warnings; `choose` decides.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
+from statistics import median
+
+from perftool.analysis import accuracy, stats
+from perftool.analysis.evidence import (
+    NS_PER_MS,
+    Evidence,
+    by_round,
+    gather,
+    median_latency_ms,
+    plan_of,
+    throughput_fps,
+)
+from perftool.analysis.result import (
+    AccuracyResult,
+    ConfigurationResult,
+    Latency,
+    LatencyIntervals,
+    Requested,
+    RunInfo,
+    Series,
+    Status,
+    Summary,
+)
+from perftool.analysis.warn import configuration_warnings, run_warnings
+from perftool.record import (
+    Compiled,
+    Evaluated,
+    Finished,
+    Header,
+    Planned,
+    Run,
+    Started,
+    Visited,
+)
+from perftool.spec import Builtin, Configuration, Explicit
+
+_BYTES_PER_MB = 1e6
+#: Properties that belong to the measuring machine, not to a deployment.
+_LOCAL_PROPERTIES = frozenset({"CACHE_DIR"})
+
+
+def summarize(run: Run, *, name: str | None = None) -> Summary:
+    """Summarize a run as far as it went; an interrupted one too. `name` is what the run is called.
+
+    Without a name it is called by the time it was created and its model.
+    """
+    records = [entry.record for entry in run.entries]
+    planned = plan_of(run)
+    evaluations = [record for record in records if isinstance(record, Evaluated)]
+    left_out = {one.configuration.id: one.reason for one in planned.left_out}
+    results: list[tuple[Configuration, ConfigurationResult]] = []
+    series: dict[str, Series] = {}
+    everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
+    evidence = {one.id: gather(run, one) for one in everything}
+    for configuration in everything:
+        found = evidence[configuration.id]
+        results.append((configuration, _result(configuration, found, left_out, evaluations)))
+        series[configuration.id] = Series(
+            throughput_fps=by_round(found.closed, throughput_fps),
+            latency_sync_ms=by_round(found.sync, median_latency_ms),
+        )
+    return Summary(
+        run=_run_info(run, name, planned, evidence),
+        host=run.header.host,
+        configurations=tuple(result for one, result in results if not one.baseline),
+        baselines=tuple(result for one, result in results if one.baseline),
+        series=series,
+    )
+
+
+# ---------------------------------------------------------------- one configuration
+
+
+def _result(
+    configuration: Configuration,
+    found: Evidence,
+    left_out: dict[str, str],
+    evaluations: Sequence[Evaluated],
+) -> ConfigurationResult:
+    """Summarize one configuration."""
+    last = found.compiled[-1] if found.compiled else None
+    executed, share = _executed(last)
+    status, reason = _status(configuration, found, left_out)
+    speeds = [throughput_fps(visit) for visit in found.closed]
+    latency, intervals = _latency(found.closed)
+    latency_sync, sync_intervals = _latency(found.sync)
+    cold = [one.compile_ns for one in found.compiled if not one.loaded_from_cache]
+    return ConfigurationResult(
+        id=configuration.id,
+        device=configuration.device,
+        precision=configuration.precision,
+        executed_precision=executed,
+        executed_share=share,
+        batch=configuration.batch,
+        streams=last.streams if last else None,
+        threads=last.threads if last else None,
+        requests=last.requests if last else None,
+        requested=_requested(configuration),
+        throughput_fps=stats.median_estimate(speeds) if speeds else None,
+        latency_ms=latency,
+        latency_sync_ms=latency_sync,
+        latency_intervals_ms=intervals,
+        latency_sync_intervals_ms=sync_intervals,
+        peak_rss_mb=_peak_rss_mb(found),
+        compile_ms=cold[0] / NS_PER_MS if cold else None,
+        first_inference_ms=_first_inference_ms(found),
+        visits=len(found.closed),
+        incarnations=len({one.incarnation for one in found.compiled}),
+        outliers=stats.count_outliers(speeds),
+        accuracy=_accuracy(configuration, last, executed, evaluations),
+        properties=_properties(last),
+        status=status,
+        reason=reason,
+        warnings=configuration_warnings(configuration, found.compiled, found.closed, found.failed, speeds)
+        if status == "ok"
+        else (),
+    )
+
+
+def _executed(compiled: Compiled | None) -> tuple[str | None, float | None]:
+    """Return the precision that carries most of the FLOPs, and its share of them (0 to 1)."""
+    if compiled is None or not compiled.executed:
+        return None, None
+    most = max(compiled.executed, key=lambda one: (one.flops, one.kernels))
+    total = sum(one.flops for one in compiled.executed)
+    return most.precision, most.flops / total if total else None
+
+
+def _status(
+    configuration: Configuration, found: Evidence, left_out: dict[str, str]
+) -> tuple[Status, str | None]:
+    if found.closed:
+        return "ok", None
+    if found.failed:
+        return "failed", f"{found.failed[-1].stage} failed: {found.failed[-1].reason}"
+    return "skipped", left_out.get(configuration.id, "not measured yet")
+
+
+def _requested(configuration: Configuration) -> Requested:
+    setting = configuration.setting
+    requests = None if configuration.requests == "auto" else configuration.requests
+    if not isinstance(setting, Explicit):
+        return Requested(requests=requests, hint=setting.mode)
+    return Requested(
+        inference_precision=setting.inference_precision,
+        streams=None if setting.streams == "auto" else setting.streams,
+        threads=setting.threads,
+        requests=requests,
+        pinning=setting.pinning,
+    )
+
+
+def _latency(visits: Sequence[Visited]) -> tuple[Latency | None, LatencyIntervals | None]:
+    if not visits:
+        return None, None
+    samples = [[value / NS_PER_MS for value in visit.latencies_ns] for visit in visits]
+    found = {percentile: stats.percentile_estimate(samples, percentile) for percentile in (50, 90, 95, 99)}
+    points = {key: estimate.point if estimate else None for key, estimate in found.items()}
+    count = sum(len(visit) for visit in samples)
+    mean = sum(sum(visit) for visit in samples) / count
+    return (
+        Latency(p50=points[50], p90=points[90], p95=points[95], p99=points[99], mean=mean, n=count),
+        LatencyIntervals(p50=found[50], p90=found[90], p95=found[95], p99=found[99]),
+    )
+
+
+def _peak_rss_mb(found: Evidence) -> float | None:
+    """Return the most memory that any of the configuration's processes held: the figure to plan with."""
+    peaks = [one.peak_rss_bytes for one in found.compiled]
+    peaks += [one.peak_rss_bytes for one in (*found.closed, *found.sync)]
+    return max(peaks) / _BYTES_PER_MB if peaks else None
+
+
+def _first_inference_ms(found: Evidence) -> float | None:
+    times = [one.first_inference_ns / NS_PER_MS for one in found.compiled]
+    return float(median(times)) if times else None
+
+
+def _properties(compiled: Compiled | None) -> dict[str, str]:
+    """Return what to hand to `compile_model` for this configuration."""
+    if compiled is None:
+        return {}
+    return {name: value for name, value in compiled.requested.items() if name not in _LOCAL_PROPERTIES}
+
+
+def _accuracy(
+    configuration: Configuration,
+    compiled: Compiled | None,
+    executed: str | None,
+    evaluations: Sequence[Evaluated],
+) -> AccuracyResult | None:
+    evaluated = accuracy.evaluation_of(configuration, compiled, executed, evaluations)
+    return accuracy.compare(evaluated, accuracy.reference_of(evaluations)) if evaluated else None
+
+
+# ---------------------------------------------------------------- the run
+
+
+def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, Evidence]) -> RunInfo:
+    header = run.header
+    records = [entry.record for entry in run.entries]
+    created = datetime.fromtimestamp(header.created_ns / 1e9, tz=UTC)
+    canary = evidence.get(planned.canary)
+    noise = stats.coefficient_of_variation([throughput_fps(one) for one in canary.closed]) if canary else None
+    drift = _drift(list(evidence.values()))
+    wall, share = _wall(run)
+    return RunInfo(
+        id=name or f"{created:%Y%m%d-%H%M%S}-{header.model.name}",
+        created=created.isoformat(timespec="seconds"),
+        model=header.model.name,
+        model_digest=header.model.digest,
+        reference=header.model.reference,
+        accuracy_of=accuracy_of(run.header) if any(isinstance(one, Evaluated) for one in records) else None,
+        profile=header.profile.name,
+        objective=header.profile.objective,
+        rounds=_rounds(planned, evidence),
+        rounds_planned=header.profile.policy.rounds,
+        complete=any(isinstance(one, Finished) for one in records),
+        canary=planned.canary or None,
+        noise_cv=noise,
+        drift=drift,
+        wall_seconds=wall,
+        measuring_share=share,
+        warnings=run_warnings(run, planned, noise, drift),
+    )
+
+
+def accuracy_of(header: Header) -> str:
+    """Say what the accuracy figures are figures of."""
+    images = header.profile.images
+    weights = "reference weights" if header.model.reference else "the model's weights"
+    if isinstance(images, Builtin):
+        return f"{weights} on synthetic images"
+    return f"{weights} on the images of {PurePath(images.directory).name}"
+
+
+def _rounds(planned: Planned, evidence: dict[str, Evidence]) -> int:
+    """Count the rounds in which every configuration that did not fail was visited."""
+    seen = [
+        {visit.round for visit in evidence[one.id].closed}
+        for one in planned.configurations
+        if not evidence[one.id].failed
+    ]
+    return len(set.intersection(*seen)) if seen else 0
+
+
+def _drift(evidence: Sequence[Evidence]) -> float | None:
+    """Return how much faster the second half of the visits was than the first: the median configuration."""
+    changes = []
+    for found in evidence:
+        half = len(found.closed) // 2
+        if half:
+            speeds = [throughput_fps(visit) for visit in found.closed]
+            changes.append(median(speeds[-half:]) / median(speeds[:half]) - 1)
+    return float(median(changes)) if changes else None
+
+
+def _wall(run: Run) -> tuple[float, float | None]:
+    """Return the seconds spent on compiling and visiting, and the share of them inside windows.
+
+    Each stretch between two starts counts from its first compile or visit to its last.
+    """
+    stretches: list[list[int]] = [[]]
+    windows = 0
+    for entry in run.entries:
+        if isinstance(entry.record, Started):
+            stretches.append([])
+        elif isinstance(entry.record, Compiled | Visited):
+            stretches[-1].append(entry.at_ns)
+            windows += entry.record.window_ns if isinstance(entry.record, Visited) else 0
+    wall = sum(max(times) - min(times) for times in stretches if times)
+    return wall / 1e9, windows / wall if wall else None

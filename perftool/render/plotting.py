@@ -1,0 +1,188 @@
+"""What all pictures share: colours, markers, intervals, the legend."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+from perftool.analysis.metrics import Metric
+from perftool.analysis.result import ConfigurationResult, Recommendation
+from perftool.analysis.stats import Estimate
+from perftool.render.labels import Point
+from perftool.render.numbers import plain
+
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "svg.hashsalt": "perftool",
+}
+
+
+class Look(NamedTuple):
+    """How a precision is drawn: Okabe and Ito's colours, told apart by shape as well."""
+
+    colour: str
+    marker: str
+    size: float
+
+
+LOOKS: dict[str, Look] = {
+    "FP32": Look("#0072B2", "o", 9.5),
+    "FP16": Look("#56B4E9", "^", 6.5),
+    "BF16": Look("#009E73", "D", 7),
+    "INT8": Look("#D55E00", "s", 7.5),
+    "default": Look("#000000", "X", 8),
+}
+_CHOICE = "#000000"
+FRONT = "#555555"
+
+
+def figure_of(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def value_of(metric: Metric, result: ConfigurationResult) -> float:
+    """Read a metric that is known to be there."""
+    value = metric.value(result)
+    assert value is not None
+    return value
+
+
+def logarithmic(axes: Axes, values: Sequence[float]) -> None:
+    """Use a logarithmic axis with plain numbers where the values span more than a factor of six."""
+    if min(values) > 0 and max(values) / min(values) > 6:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def draw_point(
+    axes: Axes, result: ConfigurationResult, x: Estimate | None, y: Estimate | None, *, faint: bool = False
+) -> None:
+    """Draw a configuration with its intervals."""
+    assert x is not None and y is not None
+    look = LOOKS[result.precision]
+    if not faint:
+        for start, end in interval_lines(x, y):
+            across, up = zip(start, end, strict=True)
+            axes.plot(across, up, color=look.colour, lw=1.0, alpha=0.6, zorder=2)
+    axes.plot(
+        [x.point],
+        [y.point],
+        marker=look.marker,
+        color=look.colour,
+        markersize=5 if faint else look.size,
+        markeredgecolor="white" if not faint else look.colour,
+        markerfacecolor="none" if faint else look.colour,
+        markeredgewidth=0.8,
+        linestyle="none",
+        alpha=0.7 if faint else 1.0,
+        zorder=3,
+    )
+
+
+def draw_ring(axes: Axes, at: tuple[float, float] | None) -> None:
+    """Ring the choice."""
+    if at is not None:
+        axes.plot(
+            [at[0]],
+            [at[1]],
+            marker="o",
+            markersize=15,
+            markerfacecolor="none",
+            markeredgecolor=_CHOICE,
+            markeredgewidth=1.6,
+            linestyle="none",
+            zorder=4,
+        )
+
+
+def short_name(result: ConfigurationResult) -> str:
+    """Name a point in few characters."""
+    if result.requested.hint:
+        return f"{result.requested.hint} hint"
+    streams = "auto" if result.requested.streams is None else result.requested.streams
+    return f"{result.precision} b{result.batch} s{streams}"
+
+
+def draw_legend(
+    figure: Figure,
+    shown: Sequence[ConfigurationResult],
+    recommendation: Recommendation,
+    *,
+    front: bool = False,
+    limit: float | None = None,
+) -> None:
+    """Explain the markers outside the axes, where no data can be covered."""
+    present = {one.precision for one in shown}
+    handles = [
+        Line2D(
+            [], [], marker=look.marker, color=look.colour, linestyle="none", markersize=look.size, label=name
+        )
+        for name, look in LOOKS.items()
+        if name in present
+    ]
+    for handle in handles:
+        if handle.get_label() == "default":
+            handle.set_label("FP32, hint only\n(baseline)")
+    if front:
+        handles.append(Line2D([], [], color=FRONT, linestyle="--", lw=1.2, label="Pareto front"))
+    if limit is not None:
+        label = f"limit: {limit:g} pp"
+        handles.append(Line2D([], [], color="#CC79A7", linestyle=":", lw=1.2, label=label))
+    if recommendation.id is not None:
+        handles.append(
+            Line2D(
+                [],
+                [],
+                marker="o",
+                color=_CHOICE,
+                markerfacecolor="none",
+                linestyle="none",
+                markersize=12,
+                markeredgewidth=1.6,
+                label="choice",
+            )
+        )
+    handles.append(Line2D([], [], color="#777777", lw=1.0, label="95 % interval"))
+    figure.legend(
+        handles=handles,
+        loc="outside right upper",
+        frameon=False,
+        fontsize=8,
+        labelspacing=0.9,
+        title="b: batch   s: streams",
+        title_fontsize=8,
+    )
+
+
+def interval_lines(x: Estimate | None, y: Estimate | None) -> list[tuple[Point, Point]]:
+    """Return the strokes that `draw_point` draws for the intervals."""
+    assert x is not None and y is not None
+    lines: list[tuple[Point, Point]] = []
+    if x.low is not None and x.high is not None:
+        lines.append(((x.low, y.point), (x.high, y.point)))
+    if y.low is not None and y.high is not None:
+        lines.append(((x.point, y.low), (x.point, y.high)))
+    return lines
+
+
+def write_title(figure: Figure, *lines: str) -> None:
+    """Write a title of a large and of smaller lines, folded to the figure's width."""
+    width = int(figure.get_figwidth() * 11)
+    folded = [part for line in lines for part in textwrap.wrap(plain(line), width) or [""]]
+    figure.suptitle("\n".join(folded), fontsize=10, x=0.01, ha="left", parse_math=False)

@@ -1,0 +1,269 @@
+"""A Summary and a Recommendation as rich tables, readable at 100 columns.
+
+Marks are characters, so that a terminal without colour loses nothing. Names and messages come from outside:
+they are shown as Text, which reads no markup, and stripped of control characters.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from perftool.analysis import metrics
+from perftool.analysis.metrics import Metric
+from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
+from perftool.render.numbers import ABSENT, figure, plain, span
+
+CHOICE_MARK = ">"
+FRONT_MARK = "*"
+ODD_MARK = "!"
+
+
+def run_view(summary: Summary, recommendation: Recommendation) -> tuple[RenderableType, ...]:
+    """Return all that a run has to show: host, table, what was left out, the choice, warnings."""
+    parts: list[RenderableType] = [
+        heading(summary),
+        configurations(summary, recommendation),
+        legend(summary, recommendation),
+    ]
+    if any(one.status != "ok" for one in (*summary.configurations, *summary.baselines)):
+        parts.append(not_measured(summary))
+    parts.append(choice(summary, recommendation))
+    if found := warnings(summary):
+        parts.append(found)
+    return tuple(Padding(part, (0, 0, 1, 0)) for part in parts)
+
+
+def recommendation_view(summary: Summary, recommendation: Recommendation) -> tuple[RenderableType, ...]:
+    """Return the choice, and why it was not another."""
+    return choice(summary, recommendation), rejections(recommendation)
+
+
+def heading(summary: Summary) -> Text:
+    """Return what was measured, where and how well."""
+    run, host = summary.run, summary.host
+    done = f"{run.rounds} of {run.rounds_planned} rounds"
+    lines = [
+        f"{run.model}, profile {run.profile}, {done}, {run.created}",
+        f"{host.cpu}, {host.cores_usable} cores usable, {host.memory_bytes / 1e9:.0f} GB, "
+        f"OpenVINO {host.openvino}",
+    ]
+    if not run.complete:
+        lines[0] += ", interrupted"
+    noise = [] if run.noise_cv is None else [f"noise (spread of the canary) {run.noise_cv:.1%}"]
+    if run.measuring_share is not None:
+        noise.append(f"{run.measuring_share:.0%} of {run.wall_seconds:.0f} s spent measuring")
+    everything = (*summary.configurations, *summary.baselines)
+    outliers = sum(one.outliers for one in everything)
+    noise.append(f"{outliers} of {sum(one.visits for one in everything)} visits outliers")
+    lines.append(", ".join(noise))
+    text = Text("\n").join(Text(plain(line)) for line in lines)
+    text.highlight_words([run.model], "bold")
+    return text
+
+
+# ---------------------------------------------------------------- the table
+
+
+def configurations(summary: Summary, recommendation: Recommendation) -> Table:
+    """Return a row for each measured configuration, the best first, and below them the baselines."""
+    columns = _columns(summary, recommendation)
+    table = _table()
+    table.add_column("", no_wrap=True)
+    table.add_column("configuration", overflow="fold")
+    table.add_column("runs in", no_wrap=True)
+    table.add_column("strms/\nreqs", justify="right", no_wrap=True)
+    for metric in columns:
+        table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
+    objective = metrics.OBJECTIVES[recommendation.objective]
+    for group in (summary.configurations, summary.baselines):
+        for result in best_first(group, objective):
+            chosen = result.id == recommendation.id
+            table.add_row(*_row(result, recommendation, columns), style="bold green" if chosen else None)
+        table.add_section()
+    return table
+
+
+def _table() -> Table:
+    """Return an empty table: a rule below the headings, one space between columns."""
+    return Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
+
+
+def best_first(results: Iterable[ConfigurationResult], metric: Metric) -> list[ConfigurationResult]:
+    """Return the measured configurations sorted by a metric, those without it last, by throughput."""
+    sign = -1.0 if metric.better == "higher" else 1.0
+
+    def key(result: ConfigurationResult) -> tuple[bool, float, float]:
+        value = metric.value(result)
+        throughput = metrics.THROUGHPUT.value(result) or 0.0
+        return value is None, sign * value if value is not None else 0.0, -throughput
+
+    return sorted((result for result in results if result.status == "ok"), key=key)
+
+
+def _columns(summary: Summary, recommendation: Recommendation) -> list[Metric]:
+    """Pick the metrics that the table has room for: those that the choice looked at, and that differ."""
+    everything = (*summary.configurations, *summary.baselines)
+    percentile = recommendation.limits.percentile
+    tail = metrics.LATENCY[percentile if percentile != 50 else 95]
+    apart = any(one.latency_sync_ms not in (None, one.latency_ms) for one in everything)
+    if (apart or recommendation.objective == "latency") and percentile == 50:
+        tail = metrics.LATENCY_SYNC
+    found = [metrics.THROUGHPUT, metrics.LATENCY[50], tail, metrics.MEMORY]
+    labelled = any(one.accuracy and one.accuracy.top1 is not None for one in everything)
+    if labelled:
+        found += [metrics.TOP1, metrics.DROP]
+    elif any(one.accuracy for one in everything):
+        found.append(metrics.AGREEMENT)
+    return found
+
+
+def _row(
+    result: ConfigurationResult, recommendation: Recommendation, columns: Sequence[Metric]
+) -> list[Text]:
+    mark = CHOICE_MARK if result.id == recommendation.id else " "
+    mark += FRONT_MARK if result.id in recommendation.pareto else " "
+    odd = any(text.startswith(("ran in", "requested")) for text in result.warnings)
+    cells = [
+        mark,
+        plain(result.id),
+        _runs_in(result) + (f" {ODD_MARK}" if odd else ""),
+        f"{_integer(result.streams)}/{_integer(result.requests)}",
+        *(_cell(metric, result) for metric in columns),
+    ]
+    return [Text(cell) for cell in cells]
+
+
+def _cell(metric: Metric, result: ConfigurationResult) -> str:
+    """Write a figure; the tail percentiles without their interval, for want of room."""
+    value = metric.value(result)
+    if metric in (metrics.LATENCY[90], metrics.LATENCY[95], metrics.LATENCY[99]) and value is not None:
+        return f"{value:.{metric.digits}f}"
+    return figure(metric, result)
+
+
+def _runs_in(result: ConfigurationResult) -> str:
+    if result.executed_precision is None:
+        return ABSENT
+    share = "" if result.executed_share is None else f" {100 * result.executed_share:.0f}%"
+    return f"{plain(result.executed_precision)}{share}"
+
+
+def _integer(value: int | None) -> str:
+    return ABSENT if value is None else str(value)
+
+
+def legend(summary: Summary, recommendation: Recommendation) -> Text:
+    """Explain the marks and the columns of the table above."""
+    lines = [
+        f"{CHOICE_MARK} choice   {FRONT_MARK} Pareto front of throughput and p50   "
+        f"{ODD_MARK} not as asked, see warnings   {ABSENT} not measurable",
+        "± half of the 95 % interval over visits; latency per request, that is per batch, under full load",
+    ]
+    if metrics.LATENCY_SYNC in _columns(summary, recommendation):
+        lines.append("alone: with one request in flight")
+    everything = (*summary.configurations, *summary.baselines)
+    images = max((one.accuracy.images for one in everything if one.accuracy), default=0)
+    if summary.run.accuracy_of and images:
+        lines.append(
+            f"accuracy: {summary.run.accuracy_of}, {images} of them; a drop is a loss against FP32 in f32"
+        )
+    lines.append("baselines: the FP32 file with OpenVINO's performance hint and nothing else set")
+    return Text("\n".join(plain(line) for line in lines), style="dim")
+
+
+def not_measured(summary: Summary) -> Table:
+    """Return the configurations that failed or were left out, each with its reason."""
+    table = _table()
+    table.add_column("not measured", overflow="fold")
+    table.add_column("", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for result in (*summary.configurations, *summary.baselines):
+        if result.status != "ok":
+            cells = (result.id, result.status, result.reason or "")
+            table.add_row(*(Text(plain(cell)) for cell in cells))
+    return table
+
+
+# ---------------------------------------------------------------- the recommendation
+
+
+def choice(summary: Summary, recommendation: Recommendation) -> Panel:
+    """Return the recommendation: what, why, the gains, the properties, and what is not certain."""
+    chosen = next((one for one in summary.configurations if one.id == recommendation.id), None)
+    lines = [Text(plain(recommendation.reason))]
+    if chosen is not None:
+        lines.insert(0, Text(plain(_what(chosen)), style="bold green"))
+        for gain in recommendation.gain:
+            interval = span(gain.low, gain.high, 2, "x")
+            lines.append(Text(plain(f"{gain.point:.2f}x{interval}  {gain.what}")))
+        lines.append(Text(plain(f'compile_model(model, "{chosen.device}", {_literal(chosen)})')))
+    for miss in recommendation.nearest:
+        lines.append(Text(plain(f"nearest: {miss.id}, {miss.reason}")))
+    for one in recommendation.uncertain:
+        if one.id == recommendation.id:
+            needs = f"; {one.needs}" if one.needs else ""
+            lines.append(Text(plain(f"uncertain: its interval crosses the limit, {one.limit}{needs}")))
+    lines += [Text(plain(f"open: {text}")) for text in recommendation.open]
+    lines += [Text(plain(f"warning: {text}"), style="yellow") for text in recommendation.warnings]
+    title = "recommendation" if chosen else "nothing passes the limits"
+    return Panel(Text("\n").join(lines), title=Text(f"{title}: {_asked(recommendation)}"), title_align="left")
+
+
+def _what(result: ConfigurationResult) -> str:
+    return f"{result.id}: {result.precision} on {result.device}, batch {result.batch}, " + ", ".join(
+        [
+            f"{_integer(result.streams)} stream{'' if result.streams == 1 else 's'}",
+            f"{_integer(result.requests)} request{'' if result.requests == 1 else 's'} in flight",
+        ]
+    )
+
+
+def _literal(result: ConfigurationResult) -> str:
+    pairs = ", ".join(f'"{name}": "{value}"' for name, value in result.properties.items())
+    return f"{{{pairs}}}"
+
+
+def _asked(recommendation: Recommendation) -> str:
+    """Say under which objective and limits the choice was made."""
+    limits = recommendation.limits
+    parts: list[str] = [recommendation.objective]
+    if limits.latency_ms is not None:
+        parts.append(f"p{limits.percentile} <= {limits.latency_ms:g} ms")
+    if limits.accuracy_drop_pp is not None:
+        parts.append(f"drop <= {limits.accuracy_drop_pp:g} pp")
+    if limits.memory_mb is not None:
+        parts.append(f"memory <= {limits.memory_mb:g} MB")
+    return ", ".join(parts)
+
+
+def rejections(recommendation: Recommendation) -> Table:
+    """Return every candidate that was not chosen, with its reason."""
+    table = _table()
+    table.add_column("not chosen", overflow="fold")
+    table.add_column("reason", overflow="fold")
+    for one in recommendation.rejected:
+        table.add_row(Text(plain(one.id)), Text(plain(one.reason)))
+    return table
+
+
+def warnings(summary: Summary) -> Text | None:
+    """Return the warnings of the run and of its configurations, like ones together; None without any."""
+    shared: dict[str, list[str]] = {text: [] for text in summary.run.warnings}
+    everything = (*summary.configurations, *summary.baselines)
+    for result in everything:
+        for text in result.warnings:
+            shared.setdefault(text, []).append(result.id)
+    if not shared:
+        return None
+    lines = []
+    for text, ids in shared.items():
+        whom = "" if not ids else f"{ids[0]}: " if len(ids) == 1 else f"{len(ids)} configurations: "
+        whom = "all: " if len(ids) == len(everything) > 1 else whom
+        listed = f" ({', '.join(ids)})" if 1 < len(ids) < len(everything) else ""
+        lines.append(f"{ODD_MARK} {whom}{text}{listed}")
+    return Text("\n".join(plain(line) for line in lines), style="yellow")

@@ -1,0 +1,260 @@
+"""The choice: ties, undecided, limits, and a reason for everyone else."""
+
+import msgspec
+import pytest
+from journals import BASELINES, EVALUATIONS, Journal, Measured, changed, evaluated, nine
+
+from perftool.analysis.choose import choose
+from perftool.analysis.leader import standing
+from perftool.analysis.result import Recommendation, Summary
+from perftool.analysis.stats import Estimate
+from perftool.analysis.summary import summarize
+from perftool.spec import Limits
+
+NONE = Limits(accuracy_drop_pp=None)
+FAST = Measured(precision="INT8", streams=2, fps=33.0, memory_mb=260, factors=(1.0,))
+PLAIN = Measured(precision="INT8", streams=1, fps=32.9, memory_mb=225, factors=(1.0,))
+
+
+def decide(*measured: Measured, limits: Limits = NONE, evaluations: object = ()) -> Recommendation:
+    return choose(summary_of(*measured, evaluations=evaluations), "throughput", limits)
+
+
+def summary_of(*measured: Measured, evaluations: object = ()) -> Summary:
+    return summarize(Journal(measured, evaluations).run())
+
+
+def why(found: Recommendation, id: str) -> str:
+    return next(one.reason for one in found.rejected if one.id == id)
+
+
+# ---------------------------------------------------------------- against the leader
+
+
+@pytest.mark.parametrize(
+    ("low", "point", "high", "kind"),
+    [
+        (0.985, 1.0, 1.015, "tied"),
+        (0.98, 0.99, 1.02, "tied"),
+        (0.981, 0.985, 0.99, "tied"),
+        (0.97, 1.0, 1.01, "undecided"),
+        (0.99, 1.01, 1.03, "undecided"),
+        (0.90, 0.92, 0.95, "worse"),
+        (0.97, 0.98, 0.99, "worse"),
+        (1.01, 1.03, 1.05, "better"),
+        (1.03, 1.04, 1.05, "better"),
+    ],
+)
+def test_standings(low: float, point: float, high: float, kind: str) -> None:
+    assert standing(Estimate(point=point, low=low, high=high), 6).kind == kind
+
+
+def test_without_an_interval_it_is_undecided() -> None:
+    assert standing(Estimate(point=0.5, low=None, high=None), 3).kind == "undecided"
+    assert standing(None, 0).kind == "undecided"
+
+
+def test_the_fastest_wins_and_the_others_are_beaten_by_it() -> None:
+    found = choose(summarize(nine()), "throughput", Limits())
+    assert found.id == found.leader == "cpu-int8-b1-s2"
+    assert why(found, "cpu-fp32-b1-s1") == "beaten by cpu-int8-b1-s2 (0.25x)"
+    assert len(found.rejected) == 8
+    assert found.reason.startswith("highest throughput of the 9 that pass: 33.0 images/s (30.6 to 33.2)")
+    assert found.properties["NUM_STREAMS"] == "2" and "CACHE_DIR" not in found.properties
+    assert found.pareto == ("cpu-int8-b1-s2", "cpu-int8-b1-s1")
+    assert (found.tied, found.undecided, found.open) == ((), (), ())
+
+
+def test_among_the_tied_the_simplest_wins() -> None:
+    found = decide(FAST, PLAIN)
+    assert (found.id, found.leader) == (PLAIN.id, FAST.id)
+    assert found.tied == (FAST.id,)
+    assert why(found, FAST.id) == f"tied with {PLAIN.id}, more streams"
+    assert found.reason.startswith(
+        f"tied within 2% with {FAST.id}, the highest throughput of the 2 that pass, and simpler"
+    )
+
+
+def test_simpler_is_streams_then_batch_then_memory() -> None:
+    larger = changed(PLAIN, batch=4)
+    assert why(decide(larger, PLAIN), larger.id) == f"tied with {PLAIN.id}, a larger batch"
+    heavier = changed(PLAIN, precision="FP16", memory_mb=400)
+    assert why(decide(heavier, PLAIN), heavier.id) == f"tied with {PLAIN.id}, more memory"
+
+
+def test_undecided_goes_to_the_better_point_estimate_and_says_so() -> None:
+    wobbly = changed(PLAIN, fps=32, factors=(1.1, 0.9, 1.05, 0.93, 1.0, 0.96))
+    found = decide(FAST, wobbly)
+    assert found.id == FAST.id and found.undecided == (wobbly.id,)
+    assert why(found, wobbly.id).startswith(f"undecided against {FAST.id}: 0.8")
+    assert why(found, wobbly.id).endswith("x")
+    assert "undecided against cpu-int8-b1-s1, so the better point estimate wins" in found.reason
+    assert len(found.open) == 1 and "rounds would decide, 6 so far" in found.open[0]
+
+
+def test_few_rounds_decide_nothing() -> None:
+    found = decide(changed(FAST, rounds=3), changed(PLAIN, fps=10, rounds=3))
+    assert found.id == FAST.id
+    assert why(found, PLAIN.id) == (f"undecided against {FAST.id}: 0.30x in 3 rounds, an interval takes 6")
+    assert found.open == (
+        f"1 comparison with {FAST.id} without an interval: that takes 6 rounds that both were visited in",
+    )
+
+
+def test_a_candidate_that_beats_the_leader_where_paired_takes_the_lead() -> None:
+    # The machine slows down after six rounds, which only the second one sees: unpaired medians mislead.
+    summary = summarize(
+        Journal(
+            (changed(FAST, fps=30, rounds=6), changed(PLAIN, fps=33, rounds=14)),
+            machine=(1, 1, 1, 1, 1, 1, *(0.5,) * 8),
+        ).run()
+    )
+    found = choose(summary, "throughput", NONE)
+    assert summary.configurations[0].throughput_fps is not None
+    assert summary.configurations[1].throughput_fps is not None
+    assert summary.configurations[0].throughput_fps.point > summary.configurations[1].throughput_fps.point
+    assert found.id == found.leader == PLAIN.id
+    assert why(found, FAST.id) == f"beaten by {PLAIN.id} (0.91x)"
+
+
+def test_baselines_are_no_candidates() -> None:
+    found = decide(changed(BASELINES[1], fps=99), FAST)
+    assert found.id == FAST.id and found.rejected == ()
+    assert "the only configuration that passes" in found.reason
+
+
+# ---------------------------------------------------------------- gains
+
+
+def test_gains_over_baselines_and_the_best_in_f32() -> None:
+    found = choose(summarize(nine()), "throughput", Limits())
+    assert [(gain.over, gain.what) for gain in found.gain] == [
+        ("cpu-baseline-latency", "FP32 under the LATENCY hint"),
+        ("cpu-baseline-throughput", "FP32 under the THROUGHPUT hint"),
+        ("cpu-fp32-b1-s2", "the best in f32"),
+    ]
+    for gain, expected in zip(found.gain, (33 / 16.5, 33 / 17.2, 33 / 8.7), strict=True):
+        assert gain.low is not None and gain.high is not None
+        assert gain.low <= gain.point <= gain.high
+        assert gain.point == pytest.approx(expected, rel=0.03)
+        assert gain.rounds == 6
+
+
+def test_a_baseline_that_failed_is_said() -> None:
+    found = decide(changed(BASELINES[0], rounds=0, failed="killed"), FAST)
+    assert found.gain == ()
+    assert found.warnings == ("no gain over FP32 under the LATENCY hint: compile failed: killed",)
+
+
+def test_gain_in_latency_is_how_many_times_shorter() -> None:
+    baseline = changed(BASELINES[0], fps=10, factors=(1.0,))
+    summary = summary_of(baseline, changed(PLAIN, fps=20))
+    found = choose(summary, "latency", NONE)
+    assert found.gain[0].point == pytest.approx(2, rel=0.01)
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_reasons_of_limits() -> None:
+    summary = summarize(nine())
+    slow = choose(summary, "throughput", Limits(latency_ms=40))
+    assert slow.id == "cpu-int8-b1-s1"
+    assert why(slow, "cpu-int8-b1-s2") == "p50 61.1 ms > 40 ms"
+    inexact = choose(summary, "throughput", Limits(accuracy_drop_pp=0.9))
+    assert why(inexact, "cpu-int8-b1-s2") == "drop 1.0 pp > 0.9 pp"
+    assert inexact.id is not None and inexact.id.startswith("cpu-bf16")
+    heavy = choose(summary, "throughput", Limits(memory_mb=250))
+    assert why(heavy, "cpu-int8-b1-s2") == "memory 260 MB > 250 MB"
+    both = choose(summary, "throughput", Limits(latency_ms=40, memory_mb=250))
+    assert why(both, "cpu-int8-b1-s2") == "p50 61.1 ms > 40 ms; memory 260 MB > 250 MB"
+
+
+def test_limits_on_percentiles_that_the_samples_cannot_carry() -> None:
+    found = decide(
+        changed(FAST, completions=20), limits=Limits(latency_ms=1000, percentile=95, accuracy_drop_pp=None)
+    )
+    assert found.id is None
+    assert why(found, FAST.id) == "p95 not measurable: 120 of 130 samples"
+    assert found.nearest[0].excess is None
+
+
+def test_a_value_is_written_so_that_it_exceeds_its_limit() -> None:
+    limit = Limits(latency_ms=60.59, accuracy_drop_pp=None)
+    reason = why(decide(FAST, limits=limit), FAST.id)
+    value = float(reason.split()[1])
+    assert reason.endswith("> 60.59 ms") and 60.59 < value < 61.5
+
+
+def test_accuracy_that_was_not_measured_fails_its_limit() -> None:
+    found = decide(PLAIN, Measured(), limits=Limits(), evaluations=EVALUATIONS[:1])
+    assert found.id == "cpu-fp32-b1-s1"
+    assert why(found, PLAIN.id) == "accuracy not measured"
+
+
+def test_without_any_labels_the_drop_is_not_judged() -> None:
+    unlabelled = tuple(msgspec.structs.replace(one, labels=()) for one in EVALUATIONS)
+    found = decide(PLAIN, limits=Limits(), evaluations=unlabelled)
+    assert found.id == PLAIN.id
+    assert found.warnings == (
+        "the limit on the accuracy drop (1 pp) was not judged: the images have no labels; "
+        "look at the agreement with FP32",
+    )
+    assert "no accuracy was measured" in decide(PLAIN, limits=Limits()).warnings[0]
+    assert (
+        "the FP32 reference was not evaluated"
+        in (decide(PLAIN, limits=Limits(), evaluations=EVALUATIONS[3:]).warnings[0])
+    )
+
+
+def test_uncertain_where_the_interval_crosses_the_limit() -> None:
+    found = choose(summarize(nine()), "throughput", Limits(accuracy_drop_pp=1.5))
+    assert found.uncertain[0].id == found.id
+    assert found.uncertain[0].limit == "drop 1.5 pp"
+    assert found.uncertain[0].needs is not None
+    assert found.uncertain[0].needs.startswith("about ") and "images, 200 so far" in found.uncertain[0].needs
+    few = decide(changed(FAST, rounds=3), limits=Limits(latency_ms=70, accuracy_drop_pp=None))
+    assert few.uncertain[0].needs == "6 visits for an interval, 3 so far"
+    close = choose(summarize(nine()), "throughput", Limits(latency_ms=62, accuracy_drop_pp=None))
+    assert close.id == "cpu-int8-b1-s2"
+    assert close.uncertain[0].needs is not None and "visits, 6 so far" in close.uncertain[0].needs
+
+
+def test_a_thousand_images_settle_what_two_hundred_do_not() -> None:
+    good = (evaluated("fp32", "f32", 1600, images=2000), evaluated("int8", "f32", 1598, images=2000))
+    assert decide(PLAIN, limits=Limits(), evaluations=good).uncertain == ()
+
+
+# ---------------------------------------------------------------- latency, and nothing
+
+
+def test_the_latency_objective_looks_at_a_single_request() -> None:
+    found = choose(summarize(nine()), "latency", NONE)
+    assert found.id == "cpu-int8-b1-s1"
+    assert why(found, "cpu-int8-b1-s2") == "latency of a single request not measured"
+    assert found.reason.startswith("lowest latency of a single request of the 6 that pass: alone p50 35.8 ms")
+
+
+def test_nothing_passes() -> None:
+    found = choose(summarize(nine()), "throughput", Limits(latency_ms=30))
+    assert found.id is None and found.leader is None
+    assert (found.gain, found.properties) == ((), {})
+    assert len(found.rejected) == 9
+    assert [miss.id for miss in found.nearest] == ["cpu-int8-b1-s1", "cpu-bf16-b1-s1", "cpu-int8-b1-s2"]
+    assert found.nearest[0].reason == "p50 35.8 ms > 30 ms"
+    assert found.nearest[0].excess == pytest.approx(0.195, abs=0.01)
+
+
+def test_nothing_was_measured() -> None:
+    found = decide(changed(FAST, rounds=0, failed="killed"))
+    assert found.id is None and found.reason == "no configuration was measured"
+    assert why(found, FAST.id) == "compile failed: killed"
+    assert found.nearest == ()
+
+
+def test_failed_and_left_out_candidates_keep_their_reason() -> None:
+    found = decide(
+        FAST, Measured(rounds=0, failed="killed"), Measured(precision="BF16", left_out="CPU lists no BF16")
+    )
+    assert why(found, "cpu-fp32-b1-s1") == "compile failed: killed"
+    assert why(found, "cpu-bf16-b1-s1") == "CPU lists no BF16"

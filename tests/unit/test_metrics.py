@@ -1,0 +1,41 @@
+"""The table of metrics: every row reads, and says why it cannot."""
+
+import pytest
+from journals import Journal, Measured, nine
+
+from perftool.analysis import metrics
+from perftool.analysis.metrics import METRICS, OBJECTIVES
+from perftool.analysis.summary import summarize
+
+FULL = summarize(nine()).configurations[-2]
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in ("latency_p99", "latency_sync")])
+def test_every_metric_reads_off_a_result(name: str) -> None:
+    metric = METRICS[name]
+    assert metric.name == name
+    assert metric.unit and metric.label and metric.heading
+    assert metric.value(FULL) is not None
+
+
+def test_values_are_those_of_the_result() -> None:
+    assert FULL.throughput_fps is not None and FULL.latency_ms is not None and FULL.accuracy is not None
+    assert metrics.THROUGHPUT.value(FULL) == FULL.throughput_fps.point
+    assert metrics.LATENCY[50].value(FULL) == FULL.latency_ms.p50
+    assert metrics.MEMORY.value(FULL) == FULL.peak_rss_mb == 260
+    assert metrics.DROP.value(FULL) == FULL.accuracy.drop_pp == 1.0
+
+
+def test_reasons_for_what_is_missing() -> None:
+    few = summarize(Journal((Measured(completions=6, streams=2, rounds=7),)).run()).configurations[0]
+    assert metrics.why_missing(metrics.LATENCY[95], few) == "p95 not measurable: 42 of 130 samples"
+    assert metrics.why_missing(metrics.DROP, few) == "accuracy not measured"
+    assert metrics.why_missing(metrics.LATENCY_SYNC, few) == "latency of a single request not measured"
+    assert metrics.why_missing(metrics.MEMORY, few) == "peak memory not measured"
+    alone = summarize(Journal((Measured(completions=1),)).run()).configurations[0]
+    assert metrics.why_missing(metrics.LATENCY_SYNC, alone) == "p50 not measurable: 6 of 11 samples"
+
+
+def test_objectives_are_metrics() -> None:
+    assert set(OBJECTIVES) == {"throughput", "latency"}
+    assert all(metric in METRICS.values() for metric in OBJECTIVES.values())

@@ -1,0 +1,83 @@
+"""Pictures: complete, deterministic, their labels apart, and none drawn of nothing."""
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+import msgspec
+import pytest
+from journals import EVALUATIONS, Journal, Measured, forty, nine, three
+from matplotlib.text import Annotation
+
+from perftool.analysis.choose import choose
+from perftool.analysis.summary import summarize
+from perftool.record import Run
+from perftool.render.plots import batch_and_streams, draw, throughput_against_latency
+from perftool.render.plotting import STYLE
+from perftool.spec import Limits
+
+NAMES = ["throughput_latency", "batch_streams", "accuracy_speedup"]
+
+
+def pictures(run: Run) -> dict[str, bytes]:
+    summary = summarize(run)
+    return draw(summary, choose(summary, "throughput", Limits()))
+
+
+def test_each_picture_comes_as_png_and_svg_and_the_same_twice() -> None:
+    found = pictures(three())
+    assert list(found) == [f"{name}.{kind}" for name in NAMES for kind in ("png", "svg")]
+    assert found == pictures(three())
+    for name, content in found.items():
+        if name.endswith("png"):
+            assert content.startswith(b"\x89PNG")
+        else:
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+            assert b"<dc:date>" not in content
+
+
+@pytest.mark.parametrize("run", [three(), nine(), forty()], ids=["three", "nine", "forty"])
+def test_labels_cover_neither_each_other_nor_stick_out(run: Run) -> None:
+    summary = summarize(run)
+    with matplotlib.rc_context(STYLE):
+        figure = throughput_against_latency(summary, choose(summary, "throughput", Limits()))
+        assert figure is not None
+        axes = figure.axes[0]
+        labels = [child for child in axes.get_children() if isinstance(child, Annotation)]
+        boxes = [label.get_window_extent() for label in labels]
+        frame = figure.bbox
+    assert len(labels) >= 2
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 and box.y1 <= frame.y1 for box in boxes)
+
+
+def test_the_heat_map_has_a_panel_for_each_precision_and_shows_gaps() -> None:
+    summary = summarize(nine())
+    with matplotlib.rc_context(STYLE):
+        figure = batch_and_streams(summary, choose(summary, "throughput", Limits()))
+    assert figure is not None
+    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in panels] == ["FP32", "FP16", "BF16", "INT8"]
+    written = [sorted(text.get_text() for text in axes.texts) for axes in panels]
+    assert [len(cells) for cells in written] == [2, 1, 3, 3]
+    assert sum(patch.get_hatch() is not None for axes in panels for patch in axes.patches) == 16 - 9
+
+
+def test_nothing_measured_is_no_picture() -> None:
+    assert pictures(Journal((Measured(rounds=0, failed="killed"),)).run()) == {}
+
+
+def test_without_accuracy_or_f32_that_picture_is_left_out() -> None:
+    assert not any("accuracy" in name for name in pictures(Journal((Measured(),)).run()))
+    only = Journal((Measured(precision="INT8"),), EVALUATIONS).run()
+    assert not any("accuracy" in name for name in pictures(only))
+
+
+def test_unlabelled_images_and_names_that_look_like_formulas_can_be_drawn() -> None:
+    unlabelled = tuple(msgspec.structs.replace(one, labels=()) for one in EVALUATIONS)
+    journal = Journal((Measured(), Measured(precision="INT8")), unlabelled, name="$\\frac{ \x1b 模型 & <b>")
+    found = pictures(journal.run())
+    assert len(found) == 6
+    for name, content in found.items():
+        if name.endswith("svg"):
+            ElementTree.fromstring(content)
