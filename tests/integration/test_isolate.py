@@ -165,7 +165,9 @@ def test_a_missing_device_says_what_to_install(child: Child, tiny: Path) -> None
     assert answer.subject == "tried"
 
 
-def test_a_missing_model_is_bad_input_and_the_child_serves_on(child: Child, tiny: Path, tmp_path: Path) -> None:
+def test_a_missing_model_is_bad_input_and_the_child_serves_on(
+    child: Child, tiny: Path, tmp_path: Path
+) -> None:
     answer = failed(child.ask(compile_job(tmp_path / "none.xml", configuration()), 60))
     assert answer.kind == "bad_input"
     assert "none.xml" in answer.reason
