@@ -27,7 +27,7 @@ def accuracy(
     evaluation_images: options.EvaluationImages = None,
     json: options.Json = False,
 ) -> None:
-    """Evaluate top-1 and top-5 of each precision, and the paired change against FP32."""
+    """Compare the accuracy of the precisions."""
     from perftool.analysis.accuracy import compare
     from perftool.analysis.summary import accuracy_of
     from perftool.cli.images import image_source

@@ -11,7 +11,7 @@ KNOWN = ("CPU", "GPU", "NPU")
 def devices(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the devices, what they support, and what the missing ones need."""
+    """List devices, and what the missing ones need."""
     from perftool.cli.output import print_json, print_rich
     from perftool.sweep.run import probe_one
 

@@ -32,7 +32,7 @@ def quantize(
     ] = True,
     json: options.Json = False,
 ) -> None:
-    """Quantize a model to INT8 with NNCF, calibrated on images."""
+    """Quantize a model to INT8, calibrated on images."""
     from perftool.cli.jobs import run_job
     from perftool.cli.output import print_json
     from perftool.errors import InputError

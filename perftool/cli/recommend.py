@@ -14,7 +14,7 @@ def recommend(
     max_memory_mb: options.MaxMemory = None,
     json: options.Json = False,
 ) -> None:
-    """Choose one configuration under limits, and say why the others were not."""
+    """Choose again under other limits, and say why."""
     from perftool.analysis.result import document
     from perftool.cli.outcome import insist, look
     from perftool.cli.output import print_json, print_rich

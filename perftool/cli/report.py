@@ -13,7 +13,7 @@ def report(
     run: options.RunFolder,
     to: Annotated[Path | None, typer.Option("--to", help="Another folder than the run's own.")] = None,
 ) -> None:
-    """Write figures (JSON), tables (text) and plots (PNG, SVG) of a run."""
+    """Write a run's figures, tables and plots again."""
     from perftool.cli.outcome import look, write_report
 
     summary, recommendation = look(run)

@@ -50,7 +50,7 @@ def sweep(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Measure every configuration, evaluate its accuracy, and recommend one."""
+    """Measure every configuration and recommend one."""
     from perftool.cli.images import image_source
     from perftool.cli.outcome import finish
     from perftool.cli.watching import watching

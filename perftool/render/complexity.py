@@ -33,7 +33,7 @@ def complexity_tables(described: Described, *, layers: bool) -> list[Table]:
     for name, figure, unit in (
         ("operations", f"{described.flops / 1e9:.3f}", "GFLOPs (published convention: multiply-add is 2)"),
         ("multiply-adds", f"{described.macs / 1e9:.3f}", "GMAC"),
-        ("parameters", f"{described.convention_parameters / 1e6:.3f}", "M (published convention)"),
+        ("parameters", f"{described.convention_parameters / 1e6:.6f}", "M (published convention)"),
         ("parameters in all", f"{described.parameters:,}", ""),
         ("activations", f"{described.activation_bytes / 1e6:.1f}", "MB written"),
         ("activations alive", f"{described.peak_activation_bytes / 1e6:.1f}", "MB at the most"),

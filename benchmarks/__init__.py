@@ -1,0 +1,1 @@
+"""What perftool promises about speed, measured side by side. Run by `make bench`."""
