@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from statistics import median
 
 from perftool.analysis.stats import MIN_VISITS
-from perftool.record import Compiled, DeviceMissing, Evaluated, Failed, Planned, Prepared, Run, Visited
+from perftool.record import (
+    Compiled,
+    DeviceMissing,
+    Evaluated,
+    Failed,
+    HostInfo,
+    Planned,
+    Prepared,
+    Run,
+    Visited,
+)
 from perftool.spec import Configuration, Explicit
 
 #: A visit is under foreign load (or steal) when that took more than this share of all CPU time.
@@ -92,6 +102,8 @@ def run_warnings(run: Run, planned: Planned, noise: float | None, drift: float |
             found.append(f"{device.name} is not available: {device.reason}; {device.advice}")
     ids = {one.id for one in planned.configurations} | {one.configuration.id for one in planned.left_out}
     found.extend(_failed_besides(run, ids))
+    if any(one.precision == "INT8" and "CPU" in one.device for one in planned.configurations):
+        found.extend(_saturating(run.header.host))
     if noise is not None and noise > NOISY:
         found.append(
             f"the canary varied by {noise:.0%}: a noisy machine; more rounds would tighten the intervals"
@@ -99,6 +111,16 @@ def run_warnings(run: Run, planned: Planned, noise: float | None, drift: float |
     if drift is not None and abs(drift) > DRIFT:
         found.append(f"the machine drifted by {drift:+.0%} from the first half of the rounds to the second")
     return tuple(found)
+
+
+def _saturating(host: HostInfo) -> list[str]:
+    """Warn of x86 CPUs that add pairs of 8-bit products in 16 bits, which can saturate."""
+    if "avx" not in host.isa or any("vnni" in name or name == "amx_int8" for name in host.isa):
+        return []
+    return [
+        "this CPU has no VNNI: its 8-bit kernels may saturate, and are slower; INT8's accuracy and speed "
+        "here say nothing about a CPU that has it"
+    ]
 
 
 def _failed_besides(run: Run, ids: set[str]) -> list[str]:
@@ -113,7 +135,8 @@ def _failed_besides(run: Run, ids: set[str]) -> list[str]:
             case Prepared() as record:
                 open_failures.pop(("prepare", record.weight_format), None)
             case Evaluated() as record:
-                open_failures.pop(("evaluate", f"{record.precision} on {record.device}"), None)
+                subject = f"{record.weight_format} on {record.device} in {record.inference_precision}"
+                open_failures.pop(("evaluate", subject), None)
     return [
         f"{record.stage} of {record.subject} failed"
         + (f" {attempts[key]} times" if attempts[key] > 1 else "")

@@ -59,7 +59,7 @@ def measure(
     before (`warm`) needs a shorter warm-up.
     """
     try:
-        chunk = max(requests, 2) if warm else max(2 * requests, 3)
+        chunk = requests if warm else max(2 * requests, 3)
         warmup = warm_up(completions, chunk, warmup_ceiling_ns)
         opened = closed = warmup[-1].completed_ns
         latencies: list[int] = []

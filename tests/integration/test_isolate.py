@@ -125,7 +125,7 @@ def test_a_visit_brings_raw_samples_and_a_window(child: Child, tiny: Path, batch
         assert found.window_ns >= 50_000_000
         assert len(found.latencies_ns) >= 8
         assert sum(found.latencies_ns) <= found.window_ns * 1.01
-        assert len(found.warmup_ns) >= 4
+        assert len(found.warmup_ns) >= 2
         assert found.conditions.other_load is not None
 
 

@@ -55,7 +55,7 @@ def test_quick_is_the_plan_that_fits_five_minutes() -> None:
         Grid(precisions=("FP32", "FP16", "BF16", "INT8"), batches=(1,), streams=(1, 2)),
         Grid(precisions=("BF16", "INT8"), batches=(4,), streams=(1,)),
     )
-    assert (quick.policy.rounds, quick.policy.incarnations, quick.policy.visit_seconds) == (6, 2, 2.0)
+    assert (quick.policy.rounds, quick.policy.incarnations, quick.policy.visit_seconds) == (6, 2, 1.5)
     assert quick.accuracy.synthetic == ImageCounts(calibration=32, evaluation=200)
 
 
