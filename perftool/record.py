@@ -208,6 +208,10 @@ class LeftOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str
 
 
+#: A configuration, or an evaluation, that has failed this often is given up.
+ATTEMPTS = 2
+
+
 class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="planned"):
     """What a run will measure."""
 

@@ -210,7 +210,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Probe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="probe"):
-    """Ask what each device supports."""
+    """Ask what each device supports; without any named, each hardware device that answers."""
 
     devices: tuple[str, ...]
 

@@ -31,6 +31,7 @@ from perftool.analysis.result import (
 )
 from perftool.analysis.warn import configuration_warnings, run_warnings
 from perftool.record import (
+    ATTEMPTS,
     Compiled,
     Evaluated,
     Finished,
@@ -103,7 +104,7 @@ def _result(
         streams=last.streams if last else None,
         threads=last.threads if last else None,
         requests=last.requests if last else None,
-        requested=_requested(configuration),
+        requested=_requested(configuration, found.compiled[-1] if found.compiled else None),
         throughput_fps=stats.median_estimate(speeds) if speeds else None,
         latency_ms=latency,
         latency_sync_ms=latency_sync,
@@ -137,6 +138,9 @@ def _executed(compiled: Compiled | None) -> tuple[str | None, float | None]:
 def _status(
     configuration: Configuration, found: Evidence, left_out: dict[str, str]
 ) -> tuple[Status, str | None]:
+    lost = [one for one in found.failed if one.stage in ("compile", "visit")]
+    if len(lost) >= ATTEMPTS:
+        return "failed", f"given up: {lost[-1].stage} failed {len(lost)} times, last: {lost[-1].reason}"
     if found.closed:
         return "ok", None
     if found.failed:
@@ -144,17 +148,22 @@ def _status(
     return "skipped", left_out.get(configuration.id, "not measured yet")
 
 
-def _requested(configuration: Configuration) -> Requested:
+def _requested(configuration: Configuration, compiled: Compiled | None) -> Requested:
+    """Return what was asked; None for what the device does not let one ask."""
+
+    def asked(name: str) -> bool:
+        return compiled is None or name in compiled.requested
+
     setting = configuration.setting
     requests = None if configuration.requests == "auto" else configuration.requests
     if not isinstance(setting, Explicit):
         return Requested(requests=requests, hint=setting.mode)
     return Requested(
-        inference_precision=setting.inference_precision,
-        streams=None if setting.streams == "auto" else setting.streams,
-        threads=setting.threads,
+        inference_precision=setting.inference_precision if asked("INFERENCE_PRECISION_HINT") else None,
+        streams=setting.streams if setting.streams != "auto" and asked("NUM_STREAMS") else None,
+        threads=setting.threads if asked("INFERENCE_NUM_THREADS") else None,
         requests=requests,
-        pinning=setting.pinning,
+        pinning=setting.pinning if asked("ENABLE_CPU_PINNING") else None,
     )
 
 

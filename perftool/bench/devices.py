@@ -44,10 +44,10 @@ def hardware(device: str, available: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in chosen if name not in excluded))
 
 
-def batch_size(device: str) -> int:
-    """Return the batch that a BATCH device collects, 1 for any other."""
+def batch_size(device: str) -> int | None:
+    """Return the batch that a BATCH device collects, None for any other and where it chooses itself."""
     found = re.fullmatch(r"BATCH:[^()]+\((\d+)\)", device)
-    return int(found.group(1)) if found else 1
+    return max(1, int(found.group(1))) if found else None
 
 
 def last_line(error: str) -> str:

@@ -8,7 +8,7 @@ import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from msgspec import Struct
@@ -44,7 +44,7 @@ def identity() -> HostInfo:
     cpuinfo = _cpuinfo()
     flags = set((cpuinfo.get("flags") or cpuinfo.get("Features") or "").split())
     logical = psutil.cpu_count(logical=True) or 1
-    physical = psutil.cpu_count(logical=False) or logical
+    physical = usable_physical_cores()
     return HostInfo(
         cpu=cpuinfo.get("model name") or platform.processor() or UNKNOWN,
         isa=tuple(name for name in ISA if name in flags),
@@ -66,15 +66,29 @@ def identity() -> HostInfo:
 
 def usable_cores() -> int:
     """Count the cores that this process may use: affinity, bounded by the cgroup's quota."""
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else psutil.cpu_count(logical=True) or 1
-    )
+    cores = len(_processors())
     quota = (_read("/sys/fs/cgroup/cpu.max") or "max").split()
     if len(quota) == 2 and quota[0] != "max":
         cores = min(cores, max(1, int(quota[0]) // int(quota[1])))
     return cores
+
+
+def usable_physical_cores() -> int:
+    """Count the physical cores behind the processors that this process may run on."""
+    siblings = {
+        _read(f"/sys/devices/system/cpu/cpu{processor}/topology/thread_siblings_list")
+        for processor in _processors()
+    }
+    if siblings and None not in siblings:
+        return len(siblings)
+    return psutil.cpu_count(logical=False) or len(_processors())
+
+
+def _processors() -> list[int]:
+    """List the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(psutil.cpu_count(logical=True) or 1))
 
 
 def memory_limit() -> int:
@@ -92,6 +106,13 @@ def oom_kills() -> int | None:
     return None
 
 
+def memory_free() -> int:
+    """Return the bytes of memory that can still be used, within the cgroup's limit."""
+    free = int(psutil.virtual_memory().available)
+    limit, used = _read("/sys/fs/cgroup/memory.max"), _read("/sys/fs/cgroup/memory.current")
+    return min(free, int(limit) - int(used)) if limit and limit.isdigit() and used else free
+
+
 class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """CPU seconds of the machine and of this process, at one moment."""
 
@@ -103,19 +124,24 @@ class Snapshot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def snapshot() -> Snapshot:
-    """Read the CPU clocks now."""
-    times = psutil.cpu_times()
+    """Read the CPU clocks now, of the processors that this process may run on."""
+    processors = _processors()
+    times = psutil.cpu_times(percpu=True)
+    here = [times[number] for number in processors if number < len(times)] or times
     own = psutil.Process().cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    steal = getattr(times, "steal", 0.0)
-    guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
     return Snapshot(
         taken_s=time.monotonic(),
-        busy_s=sum(times) - idle - steal - guest,
-        steal_s=steal,
+        busy_s=sum(_busy(one) for one in here),
+        steal_s=sum(getattr(one, "steal", 0.0) for one in here),
         own_s=own.user + own.system,
-        cores=psutil.cpu_count(logical=True) or 1,
+        cores=len(here),
     )
+
+
+def _busy(times: Any) -> float:
+    """Return the seconds that a processor worked; guests count in its user time already."""
+    beside = ("idle", "iowait", "steal", "guest", "guest_nice")
+    return float(sum(times) - sum(getattr(times, name, 0.0) for name in beside))
 
 
 def conditions(before: Snapshot, after: Snapshot) -> Conditions:

@@ -55,6 +55,7 @@ class Child:
         self._kills_before = oom_kills()
         self._compiled = ""
         with output.open("ab") as out:
+            self._output_from = out.tell()
             self._process = subprocess.Popen(
                 [
                     sys.executable,
@@ -72,6 +73,7 @@ class Child:
             )
         os.close(jobs_read)
         os.close(answers_write)
+        os.set_blocking(jobs_write, False)
         self._jobs = os.fdopen(jobs_write, "wb", buffering=0)
         self._answers = os.fdopen(answers_read, "rb", buffering=0)
         self._selector = selectors.DefaultSelector()
@@ -112,11 +114,12 @@ class Child:
             self._compiled = job.configuration.id
         if not self.alive:
             return self._lost(job)
+        deadline = time.monotonic() + stall_seconds
         try:
-            self._jobs.write(msgspec.json.encode(job) + b"\n")
+            if not self._send(_encoded(job), deadline):
+                return self._timed_out(job, stall_seconds)
         except BrokenPipeError:
             return self._lost(job)
-        deadline = time.monotonic() + stall_seconds
         while True:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -134,6 +137,18 @@ class Child:
                     return message if not isinstance(message, Failed) else self._with_tail(message)
                 deadline = time.monotonic() + stall_seconds
                 self._watch(message)
+
+    def _send(self, message: bytes, deadline: float) -> bool:
+        """Write a message as fast as the child reads; tell whether it took all of it before the deadline."""
+        with selectors.DefaultSelector() as writable:
+            writable.register(self._jobs, selectors.EVENT_WRITE)
+            while message:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0:
+                    return False
+                if writable.select(min(remaining, TICK_SECONDS)):
+                    message = message[os.write(self._jobs.fileno(), message) :]
+        return True
 
     def close(self) -> None:
         """End the child, at once."""
@@ -165,9 +180,17 @@ class Child:
     def _with_tail(self, failed: Failed) -> Failed:
         with self._output.open("rb") as output:
             output.seek(0, os.SEEK_END)
-            output.seek(max(0, output.tell() - TAIL_BYTES))
+            output.seek(max(self._output_from, output.tell() - TAIL_BYTES))
             tail = output.read().decode(errors="replace").strip()
         return msgspec.structs.replace(failed, output_tail=tail)
+
+
+def _encoded(job: Job) -> bytes:
+    """Write a job as a line; raise InputError for a path that no JSON can hold."""
+    try:
+        return msgspec.json.encode(job) + b"\n"
+    except UnicodeEncodeError as error:
+        raise InputError(f"{error.object!r}: perftool takes no file names that are not UTF-8") from None
 
 
 def ask_once(job: Job, output: Path, stall_seconds: float, watch: Watch = quiet) -> Answer:

@@ -22,9 +22,9 @@ from perftool.bench.engine import Flight
 from perftool.bench.load import generate
 from perftool.bench.measure import measure
 from perftool.bench.openvino_engine import OpenVINOEngine, batches, compile_model, resolved_properties
-from perftool.bench.probe import probe
+from perftool.bench.probe import available, probe
 from perftool.errors import InputError, PerftoolError
-from perftool.memory import peak_rss_bytes
+from perftool.memory import forget_peak, peak_rss_bytes
 from perftool.model.complexity import describe
 from perftool.model.images import digest, image_size, load_images, to_input
 from perftool.model.sources import build, load
@@ -68,7 +68,7 @@ class Bench:
         """Carry one job out."""
         match job:
             case Probe():
-                return Probed(devices=tuple(probe(device) for device in job.devices))
+                return Probed(devices=tuple(probe(device) for device in job.devices or available()))
             case Describe():
                 return describe_source(job.model)
             case Build():
@@ -87,15 +87,18 @@ class Bench:
         model = load(ModelFile(path=job.model_path), configuration.batch)
         layers = describe(model, name=configuration.id, origin=job.model_path).layers
         inputs = batches(input_arrays(job.inputs, model), configuration.batch)
+        forget_peak()  # Decoding the inputs is not the deployed model's.
         started = time.perf_counter_ns()
         compiled, requested = compile_model(ov.Core(), model, configuration.device, configuration.setting)
         compile_ns = time.perf_counter_ns() - started
         engine = OpenVINOEngine(compiled, requested, inputs, layers)
         self._engine, self._job = engine, job
+        self._flights, self._visited = {}, set()
         auto = configuration.requests == "auto"
         self._requests = engine.optimal_requests if auto else int(configuration.requests)
+        flight = self._flight(self._requests)
         started = time.perf_counter_ns()
-        self._first_inference()
+        first_inference(flight, configuration.device)
         first_inference_ns = time.perf_counter_ns() - started
         return Compiled(
             configuration=configuration.id,
@@ -112,14 +115,6 @@ class Bench:
             loaded_from_cache=engine.loaded_from_cache,
             peak_rss_bytes=peak_rss_bytes(),
         )
-
-    def _first_inference(self) -> None:
-        """Run the first inference; where the device collects a batch, as many as it waits for."""
-        assert self._job is not None
-        flight = self._flight(self._requests)
-        for _ in range(batch_size(self._job.configuration.device)):
-            flight.start()
-        flight.drain()
 
     def _flight(self, requests: int) -> Flight:
         """Return the flight of that many requests, made once."""
@@ -185,6 +180,13 @@ class Bench:
             top5=found.top5,
             duration_ns=time.perf_counter_ns() - started,
         )
+
+
+def first_inference(flight: Flight, device: str) -> None:
+    """Run the first inference; where the device collects a batch, as many as it waits for."""
+    for _ in range(batch_size(device) or 1):
+        flight.start()
+    flight.drain()
 
 
 def input_arrays(images: Images, model: ov.Model) -> list[NDArray[Any]]:

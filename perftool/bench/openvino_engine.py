@@ -210,9 +210,10 @@ class OpenVINOEngine:
 
 
 def batches(images: list[np.ndarray[Any, Any]], batch: int) -> list[ov.Tensor]:
-    """Stack images, each (1, ...), into as many distinct batches as there are images."""
+    """Stack images, each (1, ...), into distinct batches: as few as show every image, and two at least."""
     count = len(images)
+    starts = range(0, count, batch) if batch < count else range(min(2, count))
     return [
         ov.Tensor(np.ascontiguousarray(np.concatenate([images[(first + i) % count] for i in range(batch)])))
-        for first in range(count)
+        for first in starts
     ]

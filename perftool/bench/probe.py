@@ -29,6 +29,11 @@ def probe(device: str) -> Device:
     )
 
 
+def available() -> tuple[str, ...]:
+    """List the hardware devices that answer."""
+    return tuple(ov.Core().available_devices)
+
+
 def _hardware(core: ov.Core, name: str) -> DeviceFound:
     supported: dict[str, str] = core.get_property(name, "SUPPORTED_PROPERTIES")
     streams: Any = core.get_property(name, "RANGE_FOR_STREAMS") if "RANGE_FOR_STREAMS" in supported else None

@@ -6,6 +6,7 @@ compile, and is the first to go when the machine runs out of memory. Heavy impor
 """
 
 import argparse
+import contextlib
 import ctypes
 import os
 import signal
@@ -38,9 +39,8 @@ def die_with_parent(parent: int) -> None:
 
 def go_first_when_memory_is_short() -> None:
     """Offer this process to the kernel's out-of-memory killer before any other."""
-    score = Path("/proc/self/oom_score_adj")
-    if score.exists():
-        score.write_text("1000", encoding="ascii")
+    with contextlib.suppress(OSError):  # No /proc, or one that a container locks.
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 class Wire:

@@ -13,9 +13,9 @@ def devices(
 ) -> None:
     """List devices, and what the missing ones need."""
     from perftool.cli.output import print_json, print_rich
-    from perftool.sweep.run import probe_one
+    from perftool.sweep.run import probe_all
 
-    found = tuple(device for name in KNOWN for device in probe_one(name).devices)
+    found = probe_all(KNOWN)
     if json:
         print_json(found)
         return

@@ -35,3 +35,7 @@ def main() -> None:
     except PerftoolError as error:
         sys.stderr.write(f"perftool: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"perftool: {what}{error.strerror or error}\n")
+        sys.exit(PerftoolError.exit_code)

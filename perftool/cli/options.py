@@ -62,6 +62,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
 
 
+def run_folder(path: Path) -> Path:
+    """Return a run's folder, given that or the journal in it."""
+    return path.parent if path.is_file() else path
+
+
 def words(values: Sequence[str] | None) -> list[str] | None:
     """Split option values at commas: `--batch 1,4 --batch 8` is 1, 4, 8; None when there are none."""
     if not values:
@@ -72,4 +77,6 @@ def words(values: Sequence[str] | None) -> list[str] | None:
 def numbers(values: Sequence[str] | None) -> list[int | str] | None:
     """Read option values as whole numbers; what is none stays a word, for the profile's check to refuse."""
     found = words(values)
-    return None if found is None else [int(word) if word.isdigit() else word for word in found]
+    if found is None:
+        return None
+    return [int(word) if word.isascii() and word.isdigit() and len(word) < 19 else word for word in found]

@@ -6,6 +6,7 @@ from pathlib import Path
 from perftool.analysis.choose import choose
 from perftool.analysis.result import Recommendation, Summary, document
 from perftool.analysis.summary import summarize
+from perftool.cli.options import run_folder
 from perftool.cli.output import print_json, print_rich
 from perftool.errors import NothingPassesError
 from perftool.spec import Limits, Objective
@@ -16,6 +17,7 @@ def look(
     folder: Path, objective: Objective | None = None, limits: Limits | None = None
 ) -> tuple[Summary, Recommendation]:
     """Read a run and choose among what it measured, by its own objective and limits where none are given."""
+    folder = run_folder(folder)
     run = read(folder)
     summary = summarize(run, name=folder.resolve().name)
     profile = run.header.profile
@@ -25,9 +27,8 @@ def look(
 def finish(folder: Path, *, json: bool) -> None:
     """Show a finished sweep, and write its report beside its journal."""
     summary, recommendation = look(folder)
-    written = write_report(folder, summary, recommendation)
     show_all(summary, recommendation, json=json)
-    for path in written:
+    for path in write_report(folder, summary, recommendation):
         sys.stderr.write(f"wrote {path}\n")
     insist(recommendation)
 

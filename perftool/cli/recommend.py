@@ -25,14 +25,13 @@ def recommend(
     for name, value in (("--max-latency-ms", max_latency_ms), ("--max-memory-mb", max_memory_mb)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}: {value:g} is not a positive number")
-    if max_accuracy_drop is not None and math.isnan(max_accuracy_drop):
-        raise UsageError("--max-accuracy-drop: not a number")
-    unlimited = max_accuracy_drop is None or math.isinf(max_accuracy_drop)
+    if max_accuracy_drop is None or math.isnan(max_accuracy_drop) or max_accuracy_drop == -math.inf:
+        raise UsageError("--max-accuracy-drop: expected a number of percentage points, or inf for no limit")
     limits = Limits(
-        latency_ms=max_latency_ms,
+        latency_ms=_finite(max_latency_ms),
         percentile=50 if percentile is None else int(percentile.value),  # type: ignore[arg-type]
-        accuracy_drop_pp=None if unlimited else max_accuracy_drop,
-        memory_mb=max_memory_mb,
+        accuracy_drop_pp=_finite(max_accuracy_drop),
+        memory_mb=_finite(max_memory_mb),
     )
     summary, recommendation = look(run, objective.value if objective else "throughput", limits)
     if json:
@@ -40,3 +39,8 @@ def recommend(
     else:
         print_rich(*recommendation_view(summary, recommendation))
     insist(recommendation)
+
+
+def _finite(limit: float | None) -> float | None:
+    """Return a limit; an infinite one is none."""
+    return None if limit == math.inf else limit

@@ -17,6 +17,5 @@ def report(
     from perftool.cli.outcome import look, write_report
 
     summary, recommendation = look(run)
-    folder = run if run.is_dir() else run.parent
-    for path in write_report(to or folder, summary, recommendation):
+    for path in write_report(to or options.run_folder(run), summary, recommendation):
         sys.stdout.write(f"{path}\n")

@@ -18,8 +18,9 @@ Model = Annotated[
 def sweep(
     model: Model = None,
     profile: Annotated[
-        str, typer.Option("--profile", "-p", help="quick, full, latency, throughput, or a TOML file.")
-    ] = "quick",
+        str | None,
+        typer.Option("--profile", "-p", help="quick, full, latency, throughput, or a file. Default: quick."),
+    ] = None,
     device: Annotated[
         list[str] | None, typer.Option("--device", "-d", help="CPU, GPU, NPU, AUTO, ... (repeatable).")
     ] = None,
@@ -80,14 +81,17 @@ def sweep(
         "accuracy_drop_pp": max_accuracy_drop,
         "memory_mb": max_memory_mb,
     }
+    if model == "":
+        raise UsageError("the model's name is empty")
     if resume is not None:
-        if out or model or weights or any(value is not None for value in given.values()):
+        if out or model or profile or weights or any(value is not None for value in given.values()):
             raise UsageError("--resume takes the run's own model and profile; give no others with it")
+        folder = options.run_folder(resume)
         with watching() as watcher:
-            resume_sweep(resume, watcher)
-        finish(resume, json=json)
+            resume_sweep(folder, watcher)
+        finish(folder, json=json)
         return
-    chosen = load_profile(profile)
+    chosen = load_profile(profile or "quick")
     source = None
     if model or weights:
         of_profile = chosen.model.path if isinstance(chosen.model, ModelFile) else chosen.model.name

@@ -7,6 +7,7 @@ from statistics import median
 
 import msgspec
 
+from perftool.analysis.evidence import throughput_fps
 from perftool.record import Entry, Failed, Run, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
@@ -49,8 +50,7 @@ class _Follower:
     def _count(self, entry: Entry) -> None:
         visit = entry.record
         if isinstance(visit, Visited) and isinstance(visit.load, Closed):
-            speed = visit.batch * len(visit.latencies_ns) / (visit.window_ns / 1e9)
-            self._speeds.setdefault(visit.configuration, []).append(speed)
+            self._speeds.setdefault(visit.configuration, []).append(throughput_fps(visit))
 
     def _best(self) -> str | None:
         if not self._speeds:

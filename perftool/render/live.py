@@ -19,6 +19,10 @@ from rich.text import Text
 VERBS = {"probe": "looking at", "prepare": "preparing", "evaluate": "accuracy of", "measure": "measuring"}
 
 
+#: The display shares the cores with what is measured: it is redrawn at most this often for the same subject.
+REDRAW_SECONDS = 1.0
+
+
 class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the display shows. `share` is 0 to 1; `seconds_left` is None where nothing is known yet."""
 
@@ -49,6 +53,7 @@ class LiveDisplay:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._started = time.monotonic()
         self._said: tuple[str, str] | None = None
+        self._drawn = 0.0
 
     def __enter__(self) -> Self:
         if self._terminal:
@@ -64,6 +69,10 @@ class LiveDisplay:
     def show(self, scene: Scene) -> None:
         """Show a scene."""
         if self._terminal:
+            now = time.monotonic()
+            if (scene.stage, scene.subject) == self._said and now - self._drawn < REDRAW_SECONDS:
+                return
+            self._said, self._drawn = (scene.stage, scene.subject), now
             self._live.update(self._panel(scene), refresh=True)
         elif (scene.stage, scene.subject) != self._said:
             self._said = (scene.stage, scene.subject)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from perftool.bench.devices import batch_size
 from perftool.errors import DeviceMissingError
 from perftool.record import Device, DeviceFound, DeviceMissing, HostInfo, LeftOut, Planned
 from perftool.spec import (
@@ -154,10 +155,8 @@ def _requests(device: str, streams: int | Literal["auto"]) -> int | Literal["aut
     """
     if not is_batching(device):
         return streams
-    size = re.search(r"\((\d+)\)$", device)
-    if streams == "auto" or size is None:
-        return "auto"
-    return max(1, int(size[1])) * streams
+    size = batch_size(device)
+    return "auto" if streams == "auto" or size is None else size * streams
 
 
 def _unable(configuration: Configuration, device: Device, host: HostInfo) -> str | None:
@@ -178,7 +177,7 @@ def _unable(configuration: Configuration, device: Device, host: HostInfo) -> str
         return (
             f"{device.name} gathers single images, and leaves a model of batch {configuration.batch} as it is"
         )
-    if setting.threads > host.cores_usable:
+    if "CPU" in device.name and setting.threads > host.cores_usable:
         return f"{setting.threads} threads are more than the {host.cores_usable} cores that can be used"
     return None
 

@@ -6,6 +6,7 @@ command line; nothing here opens them. TOML has no null: a limit that is lifted 
 
 import importlib.resources
 import math
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from perftool.sweep.invalid import explain, nearest
 SUFFIX = ".toml"
 
 _MOST = 2**63 - 1
+_PATHS = ("directory", "labels", "calibration")
 _Fault = tuple[str, str]
 
 
@@ -50,8 +52,20 @@ def load_profile(name_or_path: str) -> Profile:
         raise InputError(f"{path}: {_syntax(error, text)}") from None
     profile = _decode(data)
     if isinstance(profile, Profile):
-        return profile
+        return _absolute(profile, path.parent)
     raise InputError(f"{path}: {profile[0]}: {profile[1]}")
+
+
+def _absolute(profile: Profile, folder: Path) -> Profile:
+    """Read a profile's relative paths from the folder that it lies in; a run then resumes from anywhere."""
+
+    def full(path: str | None) -> str | None:
+        return None if path is None else os.path.abspath(folder / Path(path).expanduser())
+
+    data = msgspec.to_builtins(profile)
+    for table, names in ((data["model"], ("path", "weights")), (data["images"], _PATHS)):
+        table.update({name: full(table[name]) for name in names if name in table})
+    return msgspec.convert(data, Profile)
 
 
 def shipped() -> tuple[str, ...]:
@@ -191,7 +205,7 @@ def _numbers(value: object, path: str) -> Iterator[tuple[str, int | float]]:
     if isinstance(value, dict):
         for name, member in value.items():
             yield from _numbers(member, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for index, member in enumerate(value):
             yield from _numbers(member, f"{path}[{index}]")
     elif isinstance(value, int | float):

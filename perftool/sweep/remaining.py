@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from perftool.errors import PerftoolError
 from perftool.record import (
+    ATTEMPTS,
     Compiled,
     Entry,
     Evaluated,
@@ -37,9 +38,6 @@ from perftool.spec import (
     WeightFormat,
 )
 from perftool.sweep.plan import loads, resolve_threads
-
-#: A configuration or an evaluation that has failed this often is given up.
-ATTEMPTS = 2
 
 _FORMATS: tuple[WeightFormat, ...] = ("fp32", "fp16", "int8")
 _PRECISION_HINT = "INFERENCE_PRECISION_HINT"

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Literal, Self
 
 import msgspec
-import psutil
 from msgspec import Struct
 
 from perftool.bench import host
@@ -144,20 +143,31 @@ def probe(names: tuple[str, ...], watcher: Watcher) -> tuple[Device, ...]:
     found: list[Device] = []
     for name in names:
         watcher.status(Status(stage="probe", subject=name))
-        found.extend(probe_one(name).devices)
+        found.append(_probe_one(name))
     return tuple(found)
 
 
-def probe_one(name: str) -> Probed:
+def probe_all(kinds: tuple[str, ...]) -> tuple[Device, ...]:
+    """Probe the hardware devices that answer, and of each kind that has none, what it is missing."""
+    answer = _ask_probe(())
+    found = answer.devices if isinstance(answer, Probed) else ()
+    here = {device.name.partition(".")[0] for device in found}
+    return (*found, *(_probe_one(kind) for kind in kinds if kind not in here))
+
+
+def _probe_one(name: str) -> Device:
     """Probe one device; a driver that crashes makes it a missing one."""
-    with tempfile.TemporaryDirectory() as folder:
-        answer = ask_once(Probe(devices=(name,)), Path(folder) / "probe.log", 60.0)
+    answer = _ask_probe((name,))
     if isinstance(answer, Failed):
-        missing = DeviceMissing(
+        return DeviceMissing(
             name=name, reason=f"its driver failed: {answer.reason}", advice="update or reinstall the driver"
         )
-        return Probed(devices=(missing,))
-    return expect(answer, Probed)
+    return expect(answer, Probed).devices[0]
+
+
+def _ask_probe(names: tuple[str, ...]) -> Answer:
+    with tempfile.TemporaryDirectory() as folder:
+        return ask_once(Probe(devices=names), Path(folder) / "probe.log", 60.0)
 
 
 def prepare(profile: Profile, weight_format: WeightFormat, watcher: Watcher) -> Prepared | Failed:
@@ -222,7 +232,7 @@ class Sweep:
         self._profile = run.header.profile
         self._images = images_for(self._profile)[1]
         self._status = Status(stage="prepare", subject="")
-        budget = int(psutil.virtual_memory().available * self._profile.policy.memory_share)
+        budget = int(host.memory_free() * self._profile.policy.memory_share)
         self._children = WarmChildren(folder / "logs", budget, self._look)
         watcher.opened(folder, run)
 
@@ -280,7 +290,10 @@ class Sweep:
         self._set_status(Status(stage="evaluate", subject=evaluation.subject))
         prepared = self._prepared()[evaluation.weight_format]
         log = self._log(f"evaluate-{evaluation.weight_format}")
-        self.append(recordable(evaluate(self._profile, evaluation, prepared, log, self._look)))
+        evaluated = evaluate(self._profile, evaluation, prepared, log, self._look)
+        self.append(evaluated)
+        if isinstance(evaluated, Failed) and evaluated.kind == "bad_input":
+            raise refuse(evaluated)  # A wrong label or a damaged image: nothing measured would be decided.
 
     def _log(self, name: str) -> Path:
         logs = self._folder / "logs"

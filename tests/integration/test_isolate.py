@@ -197,12 +197,21 @@ def test_a_child_that_hangs_is_killed_in_time(child: Child, tiny: Path) -> None:
     assert gone(child.pid)
 
 
-def test_a_failure_keeps_the_end_of_the_output(tmp_path: Path) -> None:
+def test_a_failure_keeps_the_end_of_its_own_output(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    log.write_text("what came before\n")
+    log.write_text("what another child said\n")
     with Child(log) as child:
+        with log.open("a") as output:
+            output.write("what this one said\n")
         os.kill(child.pid, signal.SIGKILL)
-        assert failed(child.ask(Probe(devices=("CPU",)), 10)).output_tail == "what came before"
+        assert failed(child.ask(Probe(devices=("CPU",)), 10)).output_tail == "what this one said"
+
+
+def test_a_child_that_takes_no_job_is_killed_in_time(child: Child) -> None:
+    os.kill(child.pid, signal.SIGSTOP)
+    names = tuple(f"DEVICE{number}" for number in range(50_000))
+    answer = failed(child.ask(Probe(devices=names), 1.0))
+    assert answer.kind == "timeout"
 
 
 PARENT = """

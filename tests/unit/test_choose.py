@@ -200,11 +200,14 @@ def test_without_any_labels_the_drop_is_not_judged() -> None:
         "the limit on the accuracy drop (1 pp) was not judged: the images have no labels; "
         "look at the agreement with FP32",
     )
-    assert "no accuracy was measured" in decide(PLAIN, limits=Limits()).warnings[0]
-    assert (
-        "the FP32 reference was not evaluated"
-        in (decide(PLAIN, limits=Limits(), evaluations=EVALUATIONS[3:]).warnings[0])
-    )
+
+
+def test_a_drop_that_could_have_been_measured_and_was_not_fails_its_limit() -> None:
+    nothing = decide(PLAIN, limits=Limits())
+    assert nothing.id is None
+    assert why(nothing, PLAIN.id) == "accuracy not measured"
+    without_reference = decide(PLAIN, limits=Limits(), evaluations=EVALUATIONS[3:])
+    assert without_reference.id is None
 
 
 def test_uncertain_where_the_interval_crosses_the_limit() -> None:

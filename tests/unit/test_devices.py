@@ -32,8 +32,8 @@ def test_the_hardware_behind_a_device(device: str, expected: tuple[str, ...]) ->
 
 def test_batch_size_of_a_batching_device() -> None:
     assert batch_size("BATCH:CPU(4)") == 4
-    assert batch_size("BATCH:CPU") == 1
-    assert batch_size("CPU") == 1
+    assert batch_size("BATCH:CPU") is None
+    assert batch_size("CPU") is None
 
 
 def test_a_missing_driver_names_the_library_and_what_to_install() -> None:

@@ -298,4 +298,18 @@ def test_what_is_written_is_read_back_equal(
 ) -> None:
     path = tmp_path_factory.mktemp("profile") / "profile.toml"
     path.write_bytes(to_toml(profile).encode())
-    assert load_profile(str(path)) == profile
+    read = load_profile(str(path))
+    assert msgspec.structs.replace(read, model=profile.model, images=profile.images) == profile
+    path.write_bytes(to_toml(read).encode())
+    assert load_profile(str(path)) == read
+
+
+def test_a_profile_names_its_files_from_its_own_folder(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "mine"\n[[grids]]\n[model]\ntype = "file"\npath = "model.xml"\n'
+        '[images]\ntype = "dataset"\ndirectory = "images"\n'
+    )
+    read = load_profile(str(path))
+    assert read.model == ModelFile(path=str(tmp_path / "model.xml"))
+    assert read.images == Dataset(directory=str(tmp_path / "images"))
