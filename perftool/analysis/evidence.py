@@ -33,7 +33,7 @@ def gather(run: Run, configuration: Configuration) -> Evidence:
     closed: list[Visited] = []
     sync: list[Visited] = []
     failed: dict[str, Failed] = {}
-    for entry in run.entries:
+    for number, entry in enumerate(run.entries):
         match entry.record:
             case Compiled() as record if record.configuration == configuration.id:
                 compiled.append(record)
@@ -41,7 +41,7 @@ def gather(run: Run, configuration: Configuration) -> Evidence:
                 if record.latencies_ns and record.window_ns > 0:
                     (sync if isinstance(record.load, Sync) else closed).append(record)
             case Failed() as record if record.subject == configuration.id:
-                failed[f"{record.stage} {entry.at_ns}"] = record
+                failed[f"{record.stage} {number}"] = record
             case Failed(stage="prepare") as record if record.subject == configuration.weight_format:
                 failed["prepare"] = record
             case Prepared() as record if record.weight_format == configuration.weight_format:

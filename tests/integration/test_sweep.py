@@ -349,6 +349,20 @@ def test_virtual_devices_are_swept(perftool: Command, tiny: Path, tmp_path: Path
     assert result["accuracy"]["agreement"] is not None
 
 
+def test_labels_that_do_not_fit_the_model_end_the_run(
+    perftool: Command, tiny: Path, labelled: Path, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text((labelled / "val.txt").read_text().replace("39.png ", "39.png 1"))
+    options = ("--rounds", 1, "--precision", "FP32", "--calibration-images", 1)
+    done = perftool(
+        "sweep", tiny, "--dataset", labelled, "--labels", wrong, "--out", tmp_path / "run", *options
+    )
+    assert done.returncode == 3
+    assert "label" in one_line(done)
+    assert not records(read(tmp_path / "run"), Visited)
+
+
 def test_a_missing_device_ends_with_what_to_install(perftool: Command, tiny: Path, tmp_path: Path) -> None:
     done = perftool("sweep", tiny, "--device", "GPU", "--out", tmp_path / "run")
     if done.returncode == 0:

@@ -280,3 +280,14 @@ def test_evaluations_of_the_journal_builder() -> None:
     assert visited(INT8, 0, 0, 32, 2, sync=False).conditions == Conditions(
         other_load=None, steal=None, frequency_mhz=None
     )
+
+
+def test_a_configuration_that_was_given_up_is_never_recommended() -> None:
+    journal = Journal((changed(INT8, rounds=1), changed(Measured(), rounds=1)))
+    for _ in range(2):
+        journal.append(Failed(subject=INT8.id, stage="visit", kind="crash", reason="killed by SIGSEGV"))
+    summary = summarize(journal.run())
+    lost = one(summary, INT8.id)
+    assert lost.status == "failed"
+    assert lost.reason == "given up: visit failed 2 times, last: killed by SIGSEGV"
+    assert choose(summary, "throughput", Limits(accuracy_drop_pp=None)).id == Measured().id
