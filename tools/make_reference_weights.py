@@ -18,11 +18,11 @@ from openvino import opset13 as ops
 from perftool.model import inception_v4
 from perftool.model.inception_v4 import EPSILON, FEATURES, Layer
 from perftool.model.reference import (
-    BETA,
     CLASS_NAMES,
     DATA_FILE,
     FIRST_LABEL,
     assemble,
+    reference_beta,
     reference_images,
     reference_kernel,
 )
@@ -32,7 +32,8 @@ DATA = Path(__file__).parent.parent / "perftool" / "model" / "data" / DATA_FILE
 TARGET_CONFIDENCE = 0.80
 """Mean top probability of held-out images; the logits are scaled to it, neither saturated nor flat."""
 HELD_OUT = 240
-RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0)
+RIDGES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+TOLERANCE = 0.01
 Floats = NDArray[np.float32]
 
 
@@ -79,7 +80,7 @@ def measure_statistics(count: int, threads: int) -> tuple[Floats, Floats]:
                 means.append(mean)
                 variances.append(variance)
                 scale = 1 / np.sqrt(variance + np.float32(EPSILON))
-                shift = np.float32(BETA) - mean * scale
+                shift = reference_beta(mean, variance) - mean * scale
                 output = np.maximum(output * scale[:, None, None] + shift[:, None, None], 0)
             alive[layer.name] = output
         for name in layer.inputs:
@@ -142,7 +143,9 @@ def fit_head(features: Floats, classes: NDArray[np.intp]) -> tuple[NDArray[np.fl
         found = features[late] @ (head := fit_ridge(features[early], classes[early], ridge))[0] + head[1]
         outcomes[ridge] = found
         tell(f"ridge {ridge}, held-out training images", found, classes[late])
-    best = max(RIDGES, key=lambda ridge: float((outcomes[ridge].argmax(1) == classes[late]).mean()))
+    top1 = {ridge: float((found.argmax(1) == classes[late]).mean()) for ridge, found in outcomes.items()}
+    # The largest ridge that is as good as the best: a small kernel magnifies rounding least.
+    best = max(ridge for ridge in RIDGES if top1[ridge] >= max(top1.values()) - TOLERANCE)
     scale = 1.0
     while confidence(outcomes[best] * scale) < TARGET_CONFIDENCE:
         scale *= 1.02
