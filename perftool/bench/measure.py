@@ -24,7 +24,7 @@ class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def warm_up(completions: Generator[Completion, None, None], chunk: int, ceiling_ns: int) -> list[Completion]:
-    """Consume completions until two consecutive windows of `chunk` agree, or the ceiling is reached."""
+    """Consume completions until the last two windows of `chunk` agree, or the ceiling is reached."""
     seen = [next(completions)]
     while len(seen) < 2 * chunk or not _steady(seen, chunk):
         seen.append(next(completions))
@@ -34,8 +34,6 @@ def warm_up(completions: Generator[Completion, None, None], chunk: int, ceiling_
 
 
 def _steady(seen: list[Completion], chunk: int) -> bool:
-    if len(seen) % chunk:
-        return False
     before = median(c.latency_ns for c in seen[-2 * chunk : -chunk])
     after = median(c.latency_ns for c in seen[-chunk:])
     return abs(after - before) <= STEADY_WITHIN * before
