@@ -248,7 +248,7 @@ def accuracy_of(header: Header) -> str:
     weights = "reference weights" if header.model.reference else "the model's weights"
     if isinstance(images, Builtin):
         return f"{weights} on synthetic images"
-    return f"{weights} on the images of {PurePath(images.directory).name}"
+    return f"{weights} on the images in {PurePath(images.directory).name}/"
 
 
 def _rounds(planned: Planned, evidence: dict[str, Evidence]) -> int:

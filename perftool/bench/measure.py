@@ -12,7 +12,7 @@ from msgspec import Struct
 from perftool.bench.engine import Completion
 
 #: Two consecutive warm-up windows agree when their medians differ by no more than this share.
-STEADY_WITHIN = 0.05
+STEADY_WITHIN = 0.10
 
 
 class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +57,7 @@ def measure(
     before (`warm`) needs a shorter warm-up.
     """
     try:
-        chunk = requests if warm else max(2 * requests, 3)
+        chunk = requests if warm else requests + 1
         warmup = warm_up(completions, chunk, warmup_ceiling_ns)
         opened = closed = warmup[-1].completed_ns
         latencies: list[int] = []

@@ -65,7 +65,7 @@ def test_warm_up_lasts_until_the_series_is_steady_and_its_samples_are_kept() -> 
 
 
 def test_warm_up_has_a_floor_of_two_windows_and_a_warm_child_needs_less() -> None:
-    assert len(burst(repeat(MS)).warmup_ns) == 6
+    assert len(burst(repeat(MS)).warmup_ns) == 4
     assert len(burst(repeat(MS), warm=True).warmup_ns) == 2
 
 
