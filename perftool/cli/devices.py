@@ -1,15 +1,13 @@
 """`perftool devices`: what is here, what each device supports, and what to install for the others."""
 
-from typing import Annotated
-
-import typer
+from perftool.cli import options
 
 #: The devices that OpenVINO has plugins for on a machine like this.
 KNOWN = ("CPU", "GPU", "NPU")
 
 
 def devices(
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """List devices, and what the missing ones need."""
     from perftool.cli.output import print_json, print_rich

@@ -5,22 +5,21 @@ from typing import Annotated, Literal
 
 import typer
 
+from perftool.cli import options
+
 app = typer.Typer(
     help="Look at models, and build the built-in one.", no_args_is_help=True, rich_markup_mode=None
 )
 
 Model = Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")]
-Weights = Annotated[
-    Path | None, typer.Option("--weights", help="TF-slim variables (.npz) instead of the reference weights.")
-]
 
 
 @app.command()
 def info(
     model: Model = "googlenet-v4-tf",
-    weights: Weights = None,
+    weights: options.Weights = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show a row per layer.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: options.Json = False,
 ) -> None:
     """Count a model's GFLOPs, parameters and activation memory, at batch 1."""
     from perftool.cli.jobs import run_job
@@ -42,7 +41,7 @@ def info(
 def build(
     model: Annotated[str, typer.Argument(help="The built-in model's name.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The IR file to write (.xml, with .bin).")],
-    weights: Weights = None,
+    weights: options.Weights = None,
     convention: Annotated[
         Literal["original", "converted"],
         typer.Option(help="original: NHWC RGB, normalized; converted: NCHW BGR, 0..255."),

@@ -1,6 +1,5 @@
 """Classes that a compiled model gives, on the real runtime."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,14 +152,6 @@ def test_virtual_devices_classify(device: str) -> None:
 
 
 # ---------------------------------------------------------------- real weights, real images
-
-
-@pytest.fixture(scope="module")
-def real_data() -> Path:
-    folder = os.environ.get("PERFTOOL_REAL_DATA")
-    if not folder:
-        pytest.skip("PERFTOOL_REAL_DATA is not set")
-    return Path(folder)
 
 
 def real_images(folder: Path, start: int, stop: int) -> ImageFiles:

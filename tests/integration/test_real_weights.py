@@ -1,6 +1,5 @@
 """The repaired Inception v4 on real images: the graph is right if real weights classify with it."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,16 @@ IMAGES = 64
 
 
 @pytest.fixture(scope="module")
-def folder() -> Path:
-    """The folder of real data, from outside the project."""
-    where = os.environ.get("PERFTOOL_REAL_DATA")
-    if not where:
-        pytest.skip("PERFTOOL_REAL_DATA is not set: no real weights and images at hand")
-    return Path(where)
-
-
-@pytest.fixture(scope="module")
-def weights(folder: Path) -> dict[str, NDArray[Any]]:
+def weights(real_data: Path) -> dict[str, NDArray[Any]]:
     """The weights of the repaired Inception v4, as stored (half precision kernels)."""
-    return load_weights(folder / "inception_v4" / "weights_fp16.npz")
+    return load_weights(real_data / "inception_v4" / "weights_fp16.npz")
 
 
 @pytest.fixture(scope="module")
-def labelled(folder: Path) -> list[tuple[NDArray[np.uint8], int]]:
+def labelled(real_data: Path) -> list[tuple[NDArray[np.uint8], int]]:
     """The first images, preprocessed, BGR 299x299, with their class among the 1001."""
-    rows = [line.split() for line in (folder / "images" / "val.txt").read_text().splitlines()]
-    return [(_prepare(folder / "images" / name), int(label) + 1) for name, label in rows[:IMAGES]]
+    rows = [line.split() for line in (real_data / "images" / "val.txt").read_text().splitlines()]
+    return [(_prepare(real_data / "images" / name), int(label) + 1) for name, label in rows[:IMAGES]]
 
 
 def _prepare(path: Path) -> NDArray[np.uint8]:
