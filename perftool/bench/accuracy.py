@@ -4,7 +4,6 @@ Runs in a child process. Accuracies, deltas and agreements are `analysis`'s, lat
 here. Nothing is timed for comparison: batch and streams change the duration, not the classes.
 """
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -40,7 +39,6 @@ class Classified(NamedTuple):
     labels: tuple[int, ...]
     label_offset: int
     classes: int
-    duration_ns: int
 
 
 def classify(compiled: ov.CompiledModel, images: Images, progress: Progress, *, labelled: bool) -> Classified:
@@ -50,7 +48,6 @@ def classify(compiled: ov.CompiledModel, images: Images, progress: Progress, *, 
     for the reference model alone. Raises InputError for images that cannot be read, for an output that is no
     class scores and for labels outside the classes; PerftoolError when the model answers with NaN.
     """
-    started = time.perf_counter_ns()
     class_count = classes(compiled.outputs[0])
     if class_count is None:
         raise InputError("the model's output is no batch of class scores")
@@ -62,8 +59,7 @@ def classify(compiled: ov.CompiledModel, images: Images, progress: Progress, *, 
     for scores in _scores(compiled, image_sets.load_images(images, image_size(compiled.inputs[0]))):
         top5.extend(top_classes(scores, first_image=len(top5)))
         progress(len(top5), total)
-    duration = time.perf_counter_ns() - started
-    return Classified(tuple(top5), labels, offset, class_count, duration)
+    return Classified(tuple(top5), labels, offset, class_count)
 
 
 def label_offset(images: Images, class_count: int) -> int:

@@ -74,6 +74,7 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
     from pathlib import Path
 
     from perftool.bench.isolate import refuse
+    from perftool.model.dataset import images_for
     from perftool.record import Entry, Failed, Progress, Run
     from perftool.sweep.plan import plan
     from perftool.sweep.remaining import remaining
@@ -81,9 +82,10 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
 
     made = plan(header.profile, header.host, probe(header.profile.grids[0].devices, watcher))
     planned = Run(header=header, entries=(Entry(at_ns=header.created_ns, record=made),))
+    calibration, images = images_for(header.profile)
     results = []
     for evaluation in remaining(planned).evaluations:
-        prepared = prepare(header.profile, evaluation.weight_format, watcher)
+        prepared = prepare(header.profile, evaluation.weight_format, calibration, watcher)
         if isinstance(prepared, Failed):
             raise refuse(prepared)
 
@@ -92,7 +94,9 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
             watcher.status(Status(stage="evaluate", subject=subject, part=part))
 
         with tempfile.TemporaryDirectory() as folder:
-            evaluated = evaluate(header.profile, evaluation, prepared, Path(folder) / "evaluate.log", watch)
+            evaluated = evaluate(
+                header.profile, evaluation, prepared, images, Path(folder) / "evaluate.log", watch
+            )
         if isinstance(evaluated, Failed):
             raise refuse(evaluated)
         results.append(evaluated)

@@ -45,7 +45,8 @@ class _Follower:
             self._display.say(f"failed: {entry.record.subject}: {entry.record.reason}")
             self._show(failures=self._scene.failures + 1)
         if planned(self._run) is not None:
-            self._show(share=share_done(self._run), seconds_left=seconds_left(self._run), best=self._best())
+            left = seconds_left(self._run)
+            self._show(share=share_done(self._run, left), seconds_left=left, best=self._best())
 
     def _count(self, entry: Entry) -> None:
         visit = entry.record

@@ -189,7 +189,7 @@ def _heat(
             ink = "black" if value > 0.6 * most else "white"
             text = f"{value:.1f}" if value < 100 else f"{value:.0f}"
             axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=9)
-            if any(one.id == chosen for one in [found]):
+            if found.id == chosen:
                 inset = (corner[0] + 0.04, corner[1] + 0.04)
                 axes.add_patch(Rectangle(inset, 0.92, 0.92, fill=False, edgecolor="white", lw=4))
                 axes.add_patch(Rectangle(inset, 0.92, 0.92, fill=False, edgecolor="black", lw=2))

@@ -9,7 +9,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from perftool.record import Compiled, Entry, Evaluated, Prepared, Record, Run, Started, Visited
-from perftool.sweep.remaining import remaining
+from perftool.sweep.remaining import Remaining, remaining
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
@@ -25,24 +25,21 @@ def seconds_left(run: Run) -> float:
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
         + visits * _mean(run, (Visited,), run.header.profile.policy.visit_seconds * VISIT_OVER_WINDOW)
-        + _compiles_left(run) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
+        + _compiles_left(run, left) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
 
 
-def share_done(run: Run) -> float:
-    """Return the share of a run's whole duration, as far as it can be told, that is behind it."""
+def share_done(run: Run, left: float) -> float:
+    """Return the share of a run's whole duration that is behind it, when `left` seconds are still to come."""
     spent = sum(seconds for _, seconds in _durations(run.entries))
-    left = seconds_left(run)
     return spent / (spent + left) if spent + left > 0 else 1.0
 
 
-def _compiles_left(run: Run) -> int:
+def _compiles_left(run: Run, left: Remaining) -> int:
     """Count the processes still to come: each configuration is compiled once per generation."""
-    left = {
-        (visit.configuration.id, visit.generation) for visits in remaining(run).rounds for visit in visits
-    }
+    wanted = {(visit.configuration.id, visit.generation) for visits in left.rounds for visit in visits}
     made = Counter(entry.record.configuration for entry in run.entries if isinstance(entry.record, Compiled))
-    return sum(1 for configuration, generation in left if made[configuration] <= generation)
+    return sum(1 for configuration, generation in wanted if made[configuration] <= generation)
 
 
 def _mean(run: Run, kinds: tuple[type[Record], ...], guess: float) -> float:

@@ -95,14 +95,14 @@ def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
     """
     header = new_header(profile)
-    images_for(profile)
+    images = images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)
     made = plan(profile, header.host, devices)
     with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
-        first = prepare(profile, "fp32", watcher)
+        first = prepare(profile, "fp32", images[0], watcher)
         if isinstance(first, Failed):
             raise refuse(first)
-        with Sweep(folder, create(folder, header), Run(header=header, entries=()), watcher) as run:
+        with Sweep(folder, create(folder, header), Run(header=header, entries=()), images, watcher) as run:
             run.append(made)
             run.append(first)
             return run.complete()
@@ -127,8 +127,9 @@ def resume_sweep(folder: Path, watcher: Watcher) -> Run:
     """
     header = read(folder).header
     check_same(header, read_profile(folder), identity(header.profile.model), host.identity())
+    images = images_for(header.profile)
     journal, run = resume(folder)
-    with Sweep(folder, journal, run, watcher) as again:
+    with Sweep(folder, journal, run, images, watcher) as again:
         made = planned(run)
         if made is None:
             names = tuple(dict.fromkeys(name for grid in header.profile.grids for name in grid.devices))
@@ -170,7 +171,9 @@ def _ask_probe(names: tuple[str, ...]) -> Answer:
         return ask_once(Probe(devices=names), Path(folder) / "probe.log", 60.0)
 
 
-def prepare(profile: Profile, weight_format: WeightFormat, watcher: Watcher) -> Prepared | Failed:
+def prepare(
+    profile: Profile, weight_format: WeightFormat, calibration: Images, watcher: Watcher
+) -> Prepared | Failed:
     """Make one model file of a profile, or find it in the cache. Its path is relative to the cache."""
     subject = weight_format.upper()
     watcher.status(Status(stage="prepare", subject=subject))
@@ -183,7 +186,7 @@ def prepare(profile: Profile, weight_format: WeightFormat, watcher: Watcher) -> 
     job = Prepare(
         model=profile.model,
         weight_format=weight_format,
-        quantization=Quantization(calibration=images_for(profile)[0]),
+        quantization=Quantization(calibration=calibration),
         cache=str(cache_folder()),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -201,10 +204,9 @@ def model_path(prepared: Prepared) -> Path:
 
 
 def evaluate(
-    profile: Profile, evaluation: Evaluation, prepared: Prepared, log: Path, watch: Watch
+    profile: Profile, evaluation: Evaluation, prepared: Prepared, images: Images, log: Path, watch: Watch
 ) -> Evaluated | Failed:
-    """Classify a profile's evaluation images with a prepared model."""
-    images = images_for(profile)[1]
+    """Classify a profile's evaluation images, `images`, with a prepared model."""
     job = Evaluate(
         model_path=str(model_path(prepared)),
         weight_format=evaluation.weight_format,
@@ -223,14 +225,16 @@ def evaluate(
 class Sweep:
     """A run in progress. A context manager: it leaves no child behind, and its journal closed."""
 
-    def __init__(self, folder: Path, journal: Journal, run: Run, watcher: Watcher) -> None:
+    def __init__(
+        self, folder: Path, journal: Journal, run: Run, images: tuple[Images, Images], watcher: Watcher
+    ) -> None:
         self._folder = folder
         self._journal = journal
         self._header = run.header
         self._entries = list(run.entries)
         self._watcher = watcher
         self._profile = run.header.profile
-        self._images = images_for(self._profile)[1]
+        self._calibration, self._images = images
         self._status = Status(stage="prepare", subject="")
         budget = int(host.memory_free() * self._profile.policy.memory_share)
         self._children = WarmChildren(folder / "logs", budget, self._look)
@@ -277,7 +281,7 @@ class Sweep:
     def _prepare_all(self, left: Remaining) -> None:
         missing = [one for one in self._prepared() if not self._model_path(one).exists()]
         for weight_format in (*left.prepare, *missing):
-            self.append(prepare(self._profile, weight_format, self._watcher))
+            self.append(prepare(self._profile, weight_format, self._calibration, self._watcher))
 
     def _prepared(self) -> dict[WeightFormat, Prepared]:
         records = (entry.record for entry in self._entries)
@@ -290,7 +294,7 @@ class Sweep:
         self._set_status(Status(stage="evaluate", subject=evaluation.subject))
         prepared = self._prepared()[evaluation.weight_format]
         log = self._log(f"evaluate-{evaluation.weight_format}")
-        evaluated = evaluate(self._profile, evaluation, prepared, log, self._look)
+        evaluated = evaluate(self._profile, evaluation, prepared, self._images, log, self._look)
         self.append(evaluated)
         if isinstance(evaluated, Failed) and evaluated.kind == "bad_input":
             raise refuse(evaluated)  # A wrong label or a damaged image: nothing measured would be decided.
