@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from perftool.spec import Configuration, Load, ModelSource, Precision, Profile, WeightFormat
+from perftool.spec import ClosedLoad, Configuration, ModelSource, Open, Precision, Profile, WeightFormat
 
 # ---------------------------------------------------------------- the host
 
@@ -37,11 +37,22 @@ class Conditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the machine did during a visit: shares of all its CPU time, 0 to 1; None where unknown.
 
     `other_load` is what processes other than the child used, `steal` what the hypervisor took away.
+    `energy_j` is what the machine's processors drew in that time, by their own counters.
     """
 
     other_load: float | None
     steal: float | None
     frequency_mhz: float | None
+    energy_j: float | None
+
+
+class Finding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing about a machine that can spoil measurements. `advice` says what to do about a warning."""
+
+    name: str
+    status: Literal["ok", "warning", "unknown"]
+    found: str
+    advice: str = ""
 
 
 class DeviceFound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="found"):
@@ -132,7 +143,11 @@ class Executed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Compiled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="compiled"):
-    """An incarnation: one process in which a configuration was compiled."""
+    """An incarnation: one process in which a configuration was compiled.
+
+    `compile_rss_bytes` is the most memory held while compiling; None where an old journal does not tell it
+    from the rest. `peak_rss_bytes` is the most held until after the first inference.
+    """
 
     configuration: str
     incarnation: int
@@ -146,6 +161,7 @@ class Compiled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     compile_ns: int
     first_inference_ns: int
     loaded_from_cache: bool
+    compile_rss_bytes: int | None
     peak_rss_bytes: int
 
 
@@ -153,19 +169,51 @@ class Visited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """One burst of measuring. Latencies are per request, that is per whole batch, in order of completion.
 
     The window opens on a completion and closes on a completion; `latencies_ns` are those that completed
-    after it opened. `warmup_ns` came before.
+    after it opened. `warmup_ns` came before; `steady` tells whether it ended because the series was steady,
+    and not at the ceiling. `load_rss_bytes` is the most memory held during this visit,
+    `peak_rss_bytes` since the process began to compile; None in `steady` and `load_rss_bytes` is an old
+    journal's, or a kernel's that does not tell.
     """
 
     configuration: str
     incarnation: int
     round: int
     position: int
-    load: Load
+    load: ClosedLoad
     batch: int
     requests: int
     warmup_ns: tuple[int, ...]
+    steady: bool | None
     latencies_ns: tuple[int, ...]
     window_ns: int
+    load_rss_bytes: int | None
+    peak_rss_bytes: int
+    conditions: Conditions
+
+
+class Offered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="offered"):
+    """One burst of open load. All times of a request count from when it was to arrive.
+
+    `arrivals_ns` are the intended arrivals inside the window, from its opening; `latencies_ns` run from there
+    to the completion, in the same order; `lags_ns` is the part of each that the generator itself was late,
+    not counting the wait for a free request. `unserved` arrivals were given up, since the backlog had grown
+    beyond all bounds. `warmup_ns` are the latencies of the arrivals before the window.
+    """
+
+    configuration: str
+    incarnation: int
+    round: int
+    position: int
+    load: Open
+    batch: int
+    requests: int
+    warmup_ns: tuple[int, ...]
+    arrivals_ns: tuple[int, ...]
+    latencies_ns: tuple[int, ...]
+    lags_ns: tuple[int, ...]
+    unserved: int
+    window_ns: int
+    load_rss_bytes: int | None
     peak_rss_bytes: int
     conditions: Conditions
 
@@ -192,7 +240,7 @@ class Failed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     """A job that its child did not finish. `subject` is a configuration's id, or what was being prepared."""
 
     subject: str
-    stage: Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit"]
+    stage: Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit", "offer"]
     kind: Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
     reason: str
     output_tail: str = ""
@@ -227,12 +275,52 @@ class Started(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     pid: int
 
 
+class Surveyed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="surveyed"):
+    """What could spoil measurements on this machine, as found before the measuring began."""
+
+    findings: tuple[Finding, ...]
+    conditions: Conditions
+
+
+class Allowed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="allowed"):
+    """More effort that the user allowed a run when resuming it, on top of its profile's."""
+
+    extra_visits: int
+    carry_percentile: bool
+
+
+class Focused(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="focused"):
+    """An extra round: which configurations it visits, under which load, and what for, one sentence each.
+
+    Rounds that are to "decide" come out of the budget; those that "carry" a percentile do not.
+    """
+
+    round: int
+    purpose: Literal["decide", "carry"]
+    load: ClosedLoad
+    configurations: tuple[str, ...]
+    questions: tuple[str, ...]
+
+
 class Finished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="finished"):
     """Everything planned was done."""
 
 
-Record = Planned | Started | Finished | Prepared | Evaluated | Compiled | Visited | Failed
-Answer = Probed | Described | Written | Prepared | Compiled | Visited | Evaluated | Failed
+Record = (
+    Planned
+    | Started
+    | Surveyed
+    | Allowed
+    | Focused
+    | Finished
+    | Prepared
+    | Evaluated
+    | Compiled
+    | Visited
+    | Offered
+    | Failed
+)
+Answer = Probed | Described | Written | Prepared | Compiled | Visited | Offered | Evaluated | Failed
 
 
 class Progress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="progress"):
@@ -245,8 +333,9 @@ class Progress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 # ---------------------------------------------------------------- the journal
 
-#: History of the journal's format. 1: the first.
-FORMAT = 1
+#: History of the journal's format. 1: the first. 2: memory while compiling and under load apart, whether a
+#: warm-up became steady, energy; records of open load, surveys, extra rounds and what the user allowed.
+FORMAT = 2
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -114,13 +114,33 @@ class Closed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     """The configuration's requests always in flight: throughput, and the latency under that load."""
 
 
-Load = Sync | Closed
+class EndToEnd(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="end_to_end"):
+    """As Closed, with reading, decoding and preprocessing of each image inside the clock."""
 
-
-# ---------------------------------------------------------------- a sweep's profile (a TOML file)
 
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0)]
+Arrivals = Literal["poisson", "constant"]
+
+
+class Open(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="open"):
+    """Requests arrive at a rate of their own, whether or not the last one is done.
+
+    `rate_fps` counts images per second; the images of one batch arrive together. `seed` draws the gaps of
+    Poisson arrivals.
+    """
+
+    rate_fps: Positive
+    arrivals: Arrivals = "poisson"
+    seed: int = 0
+
+
+#: The loads that keep a number of requests in flight, and so measure throughput.
+ClosedLoad = Sync | Closed | EndToEnd
+Load = ClosedLoad | Open
+
+
+# ---------------------------------------------------------------- a sweep's profile (a TOML file)
 
 
 class Grid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,6 +170,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     visit_timeout_seconds: Positive = 120.0
     prepare_timeout_seconds: Positive = 1800.0
     memory_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    extra_visits: Annotated[int, Meta(ge=0)] = 0
+    carry_percentile: bool = False
+    open_shares: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (0.5, 0.7, 0.8, 0.9)
+    open_arrivals: Count = 60
 
 
 class ImageCounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -179,15 +203,20 @@ class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a choice must keep. `latency_ms` is the bound on the given percentile under the closed load."""
+    """What a choice must keep. `latency_ms` is the bound on the given percentile under the closed load.
+
+    `slo_ms` bounds the same percentile under open load: not a limit on a configuration, but what defines
+    the rate that the objective "rate" compares.
+    """
 
     latency_ms: Positive | None = None
+    slo_ms: Positive | None = None
     percentile: Literal[50, 90, 95, 99] = 50
     accuracy_drop_pp: float | None = 1.0
     memory_mb: Positive | None = None
 
 
-Objective = Literal["throughput", "latency"]
+Objective = Literal["throughput", "latency", "rate"]
 
 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,7 +227,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: ModelSource = ReferenceModel(name="googlenet-v4-tf")
     images: Builtin | Dataset = Builtin()
     grids: tuple[Grid, ...]
-    loads: tuple[Literal["closed", "sync"], ...] = ("closed",)
+    loads: tuple[Literal["closed", "sync", "end_to_end", "open"], ...] = ("closed",)
     policy: Policy = Policy()
     accuracy: Accuracy = Accuracy()
     objective: Objective = "throughput"
@@ -259,11 +288,22 @@ class Compile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visit"):
     """Measure one burst of the compiled configuration."""
 
-    load: Load
+    load: ClosedLoad
     round: int
     position: int
     visit_seconds: Positive
     completions_per_request: Count
+    warmup_ceiling_seconds: Positive
+
+
+class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="offer"):
+    """Offer the compiled configuration requests at a rate; the window holds at least `arrivals` of them."""
+
+    load: Open
+    round: int
+    position: int
+    visit_seconds: Positive
+    arrivals: Count
     warmup_ceiling_seconds: Positive
 
 
@@ -282,4 +322,4 @@ class Evaluate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     labelled: bool
 
 
-Job = Probe | Describe | Build | Prepare | Compile | Visit | Evaluate
+Job = Probe | Describe | Build | Prepare | Compile | Visit | Offer | Evaluate

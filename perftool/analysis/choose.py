@@ -7,9 +7,12 @@ passes: the recommendation then has no id, and names the nearest misses.
 import math
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from perftool.analysis import metrics, pareto
 from perftool.analysis.leader import BAND, Standing, best_in_f32, lead, ratio_of
 from perftool.analysis.limits import Verdict, judge, visits_needed
+from perftool.analysis.metrics import Metric
 from perftool.analysis.result import (
     ConfigurationResult,
     Gain,
@@ -19,7 +22,7 @@ from perftool.analysis.result import (
     Summary,
     Uncertain,
 )
-from perftool.analysis.stats import MIN_VISITS, Estimate
+from perftool.analysis.stats import MIN_VISITS, Estimate, samples_needed
 from perftool.spec import Limits, Objective
 
 _NEAREST = 3
@@ -27,32 +30,26 @@ _NEAREST = 3
 
 def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommendation:
     """Choose the configuration to ship under an objective and limits."""
-    judged, warnings = _judgeable(summary, limits)
-    metric = metrics.OBJECTIVES[objective]
-    measured = [one for one in summary.configurations if one.status == "ok"]
-    verdicts = {one.id: judge(one, judged) for one in measured}
-    reasons = {one.id: one.reason or one.status for one in summary.configurations if one.status != "ok"}
-    for one in measured:
-        missing = [] if metric.value(one) is not None else [metrics.why_missing(metric, one)]
-        if found := [*verdicts[one.id].reasons, *missing]:
-            reasons[one.id] = "; ".join(dict.fromkeys(found))
-    passing = [one for one in measured if one.id not in reasons]
+    judged, warnings = judgeable(summary, limits)
+    metric = metrics.objective_metric(objective, limits)
+    verdicts, reasons = verdicts_of(summary, metric, judged)
+    passing = [one for one in summary.configurations if one.id not in reasons]
     if not passing:
         return _nothing(summary, objective, limits, verdicts, reasons, warnings)
-    leader, standings = lead(summary, objective, passing)
+    leader, standings = lead(summary, metric, passing)
     tied = [one for one in passing if one is leader or standings[one.id].kind == "tied"]
     chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
     for one in passing:
         if one is not chosen:
             reasons[one.id] = _why_not(one, chosen, leader, standings.get(one.id), one in tied)
-    gain, unknown = _gains(summary, objective, chosen)
+    gain, unknown = _gains(summary, metric, chosen)
     undecided = tuple(id for id, standing in standings.items() if standing.kind == "undecided")
     return Recommendation(
         id=chosen.id,
         leader=leader.id,
         objective=objective,
         limits=limits,
-        reason=_sentence(objective, chosen, leader, len(passing), undecided),
+        reason=_sentence(metric, chosen, leader, len(passing), undecided),
         gain=gain,
         properties=chosen.properties,
         rejected=_rejected(summary, reasons),
@@ -60,7 +57,7 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         undecided=undecided,
         uncertain=_uncertain(verdicts, chosen.id),
         pareto=pareto.front(summary.configurations),
-        open=_open(leader, standings),
+        open=(*_open(leader, standings), *carrying(summary, limits)),
         warnings=(*warnings, *unknown),
         nearest=(),
     )
@@ -69,18 +66,47 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
 # ---------------------------------------------------------------- limits
 
 
-def _judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]]:
+def verdicts_of(
+    summary: Summary, metric: Metric, judged: Limits
+) -> tuple[dict[str, Verdict], dict[str, str]]:
+    """Hold every measured configuration against the limits; return the verdicts, and why some are out."""
+    measured = [one for one in summary.configurations if one.status == "ok"]
+    verdicts = {one.id: judge(one, judged) for one in measured}
+    reasons = {one.id: one.reason or one.status for one in summary.configurations if one.status != "ok"}
+    for one in measured:
+        missing = [] if metric.value(one) is not None else [metrics.why_missing(metric, one, judged)]
+        if found := [*verdicts[one.id].reasons, *missing]:
+            reasons[one.id] = "; ".join(dict.fromkeys(found))
+    return verdicts, reasons
+
+
+def carrying(summary: Summary, limits: Limits) -> tuple[str, ...]:
+    """Say how much longer the run must be for its samples to carry the percentile of the latency limit."""
+    if limits.latency_ms is None:
+        return ()
+    needed = samples_needed(limits.percentile)
+    seconds, short = 0.0, 0
+    for one in summary.configurations:
+        if one.latency_ms is None or one.throughput_fps is None or one.latency_ms.n >= needed:
+            continue
+        short += 1
+        seconds += (needed - one.latency_ms.n) * one.batch / one.throughput_fps.point
+    if not short:
+        return ()
+    share = summary.run.measuring_share or 1.0
+    return (
+        f"p{limits.percentile} takes {needed} samples of each configuration, which {short} have not yet: "
+        f"about {max(1, round(seconds / share / 60))} min more (--carry-percentile allows it)",
+    )
+
+
+def judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]]:
     """Lift the limit on the accuracy drop, with a warning, where the images have no labels to judge it by."""
     bound = limits.accuracy_drop_pp
     known = [one.accuracy for one in summary.configurations if one.accuracy]
     if bound is None or not known or any(found.top1 is not None for found in known):
         return limits, ()
-    lifted = Limits(
-        latency_ms=limits.latency_ms,
-        percentile=limits.percentile,
-        accuracy_drop_pp=None,
-        memory_mb=limits.memory_mb,
-    )
+    lifted = structs.replace(limits, accuracy_drop_pp=None)
     why = "the images have no labels; look at the agreement with FP32"
     return lifted, (f"the limit on the accuracy drop ({bound:g} pp) was not judged: {why}",)
 
@@ -116,7 +142,7 @@ def _nothing(
         undecided=(),
         uncertain=_uncertain(verdicts, None),
         pareto=pareto.front(summary.configurations),
-        open=(),
+        open=carrying(summary, limits),
         warnings=warnings,
         nearest=tuple(nearest),
     )
@@ -183,7 +209,11 @@ def _why_not(
 def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[str, ...]:
     """Say what more measuring would settle, and how much of it."""
     found: list[str] = []
-    few = [id for id, one in standings.items() if one.kind == "undecided" and one.rounds < MIN_VISITS]
+    few = [
+        id
+        for id, one in standings.items()
+        if one.kind == "undecided" and (one.ratio is None or one.ratio.low is None)
+    ]
     if few:
         found.append(
             f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id} without an interval: "
@@ -196,7 +226,7 @@ def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[
         gap = abs(ratio.point - 1)
         reach = max(ratio.high - ratio.point, ratio.point - ratio.low)
         rounds = visits_needed(one.rounds, reach, max(gap, BAND - gap))
-        if rounds is not None:
+        if rounds:
             rounds = max(rounds, one.rounds + 1)
             found.append(f"{id} against {leader.id}: about {rounds} rounds would decide, {one.rounds} so far")
     return tuple(found)
@@ -206,17 +236,16 @@ def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[
 
 
 def _gains(
-    summary: Summary, objective: Objective, chosen: ConfigurationResult
+    summary: Summary, metric: Metric, chosen: ConfigurationResult
 ) -> tuple[tuple[Gain, ...], tuple[str, ...]]:
     """Return the gain over each baseline and over the best in f32, and what could not be compared."""
-    metric = metrics.OBJECTIVES[objective]
     against = [(f"FP32 under the {one.requested.hint} hint", one) for one in summary.baselines]
-    if f32 := best_in_f32(summary, objective):
+    if f32 := best_in_f32(summary, metric):
         against.append(("the best in f32", f32))
     gains: list[Gain] = []
     unknown: list[str] = []
     for what, other in against:
-        ratio, rounds = ratio_of(summary, objective, chosen.id, other.id)
+        ratio, rounds = ratio_of(summary, metric, chosen.id, other.id)
         if ratio is None:
             why = other.reason or f"{metric.label.partition(',')[0]} was not measured in the same rounds"
             unknown.append(f"no gain over {what}: {why}")
@@ -235,14 +264,16 @@ def _gains(
 
 
 def _sentence(
-    objective: Objective,
+    metric: Metric,
     chosen: ConfigurationResult,
     leader: ConfigurationResult,
     passing: int,
     undecided: Sequence[str],
 ) -> str:
     """Tell in one sentence why this one, with its figures."""
-    superlative = "highest throughput" if objective == "throughput" else "lowest latency of a single request"
+    superlative = ("highest " if metric.better == "higher" else "lowest ") + metric.label.partition(", p50")[
+        0
+    ]
     among = "the only configuration that passes" if passing == 1 else f"of the {passing} that pass"
     if chosen is leader:
         why = among if passing == 1 else f"{superlative} {among}"
@@ -252,10 +283,10 @@ def _sentence(
             f"and simpler ({_more_complex(leader, chosen)} there)"
         )
     figures = [
-        f"{'' if metric is metrics.THROUGHPUT else metric.heading + ' '}"
-        f"{estimate.point:.{metric.digits}f} {metric.unit}{_span(estimate, metric.digits)}"
-        for metric in (metrics.OBJECTIVES[objective], metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
-        if (estimate := metric.read(chosen)) is not None
+        f"{'' if each is metrics.THROUGHPUT else each.heading + ' '}"
+        f"{estimate.point:.{each.digits}f} {each.unit}{_span(estimate, each.digits)}"
+        for each in (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
+        if (estimate := each.read(chosen)) is not None
     ]
     text = f"{why}: {', '.join(dict.fromkeys(figures))}"
     if undecided and chosen is leader:

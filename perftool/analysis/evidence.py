@@ -6,18 +6,26 @@ from statistics import median
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.record import Compiled, Failed, Planned, Prepared, Run, Visited
-from perftool.spec import Configuration, Sync
+from perftool.record import Compiled, Failed, Offered, Planned, Prepared, Run, Visited
+from perftool.spec import Closed, Configuration, EndToEnd, Sync
 
 NS_PER_MS = 1e6
+#: A visit is disturbed when other processes, or the hypervisor, took more than this share of all CPU time.
+FOREIGN_LOAD = 0.10
 
 
 class Evidence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a journal holds on one configuration. `sync` is the closed load where that has one request."""
+    """What a journal holds on one configuration. `sync` is the closed load where that has one request.
+
+    `closed`, `sync` and `end_to_end` are the visits that speak (see `speaking`); `visits` are all of them.
+    """
 
     compiled: tuple[Compiled, ...]
+    visits: tuple[Visited, ...]
     closed: tuple[Visited, ...]
     sync: tuple[Visited, ...]
+    end_to_end: tuple[Visited, ...]
+    offered: tuple[Offered, ...]
     failed: tuple[Failed, ...]
 
 
@@ -30,8 +38,8 @@ def plan_of(run: Run) -> Planned:
 def gather(run: Run, configuration: Configuration) -> Evidence:
     """Pick out what a journal holds on one configuration."""
     compiled: list[Compiled] = []
-    closed: list[Visited] = []
-    sync: list[Visited] = []
+    visits: list[Visited] = []
+    offered: list[Offered] = []
     failed: dict[str, Failed] = {}
     for number, entry in enumerate(run.entries):
         match entry.record:
@@ -39,23 +47,62 @@ def gather(run: Run, configuration: Configuration) -> Evidence:
                 compiled.append(record)
             case Visited() as record if record.configuration == configuration.id:
                 if record.latencies_ns and record.window_ns > 0:
-                    (sync if isinstance(record.load, Sync) else closed).append(record)
+                    visits.append(record)
+            case Offered() as record if record.configuration == configuration.id:
+                offered.append(record)
             case Failed() as record if record.subject == configuration.id:
                 failed[f"{record.stage} {number}"] = record
             case Failed(stage="prepare") as record if record.subject == configuration.weight_format:
                 failed["prepare"] = record
             case Prepared() as record if record.weight_format == configuration.weight_format:
                 failed.pop("prepare", None)
+    closed = speaking(visits, Closed)
+    sync = speaking(visits, Sync)
     if not sync and all(visit.requests == 1 for visit in closed):
-        sync = list(closed)
+        sync = closed
     return Evidence(
-        compiled=tuple(compiled), closed=tuple(closed), sync=tuple(sync), failed=tuple(failed.values())
+        compiled=tuple(compiled),
+        visits=tuple(visits),
+        closed=closed,
+        sync=sync,
+        end_to_end=speaking(visits, EndToEnd),
+        offered=tuple(offered),
+        failed=tuple(failed.values()),
     )
+
+
+def disturbed(visit: Visited) -> bool:
+    """Tell whether something else took a share of the machine that may have slowed a visit."""
+    shares = (visit.conditions.other_load, visit.conditions.steal)
+    return any(share is not None and share > FOREIGN_LOAD for share in shares)
+
+
+def speaking(visits: Iterable[Visited], load: type) -> tuple[Visited, ...]:
+    """Return the visits under a load that figures are made of, in the order they were made.
+
+    A disturbed visit is kept in the journal, shown and counted, and repeated while there is a budget for it;
+    where its round holds an undisturbed visit too, that one speaks for the round. What decides is the
+    machine's load, never the result.
+    """
+    under = [visit for visit in visits if isinstance(visit.load, load)]
+    quiet = {visit.round for visit in under if not disturbed(visit)}
+    return tuple(visit for visit in under if not disturbed(visit) or visit.round not in quiet)
 
 
 def throughput_fps(visit: Visited) -> float:
     """Return the images per second of one visit."""
     return visit.batch * len(visit.latencies_ns) * 1e9 / visit.window_ns
+
+
+def energy_per_image_j(visit: Visited) -> float | None:
+    """Return the joules per image of one visit, warm-up and drain included; None where unknown.
+
+    At the end of a closed load of several requests each of them is in flight once more.
+    """
+    joules = visit.conditions.energy_j
+    drained = visit.requests if visit.requests > 1 else 0
+    requests = len(visit.warmup_ns) + len(visit.latencies_ns) + drained
+    return None if joules is None else joules / (requests * visit.batch)
 
 
 def median_latency_ms(visit: Visited) -> float:

@@ -1,14 +1,13 @@
 """Compare candidates with the leader, and only with it: pairwise ties are not transitive."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from perftool.analysis import metrics
+from perftool.analysis.metrics import Metric
 from perftool.analysis.result import ConfigurationResult, Summary
-from perftool.analysis.stats import Estimate, paired_ratio
-from perftool.spec import Objective
+from perftool.analysis.stats import CONFIDENCE, Estimate, paired_ratio, ratio_of_independent
 
 #: Ratios within 1 +- BAND are as good as equal.
 BAND = 0.02
@@ -43,31 +42,41 @@ def standing(ratio: Estimate | None, rounds: int, band: float = BAND) -> Standin
     return Standing(kind=kind, ratio=ratio, rounds=rounds)
 
 
-def ratio_of(summary: Summary, objective: Objective, one: str, other: str) -> tuple[Estimate | None, int]:
-    """Return how many times better `one` is than `other`, paired inside rounds, and in how many rounds."""
-    a, b = summary.series[one], summary.series[other]
-    if objective == "throughput":
-        return paired_ratio(a.throughput_fps, b.throughput_fps), len(
-            a.throughput_fps.keys() & b.throughput_fps
-        )
-    rounds = len(a.latency_sync_ms.keys() & b.latency_sync_ms)
-    return paired_ratio(b.latency_sync_ms, a.latency_sync_ms), rounds
+def ratio_of(
+    summary: Summary, metric: Metric, one: str, other: str, confidence: float = CONFIDENCE
+) -> tuple[Estimate | None, int]:
+    """Return how many times better `one` is than `other`, and in how many rounds both were measured.
+
+    Paired inside rounds where the metric has a figure for each round. Otherwise it is the ratio of two
+    figures that each stand alone, whose interval is a wider one.
+    """
+    if metric.better == "lower":
+        one, other = other, one
+    if metric.series is None:
+        results = {each.id: each for each in (*summary.configurations, *summary.baselines)}
+        a, b = metric.read(results[one]), metric.read(results[other])
+        return (ratio_of_independent(a, b) if a and b else None), 0
+    mine, its = metric.series(summary.series[one]), metric.series(summary.series[other])
+    return paired_ratio(mine, its, confidence), len(mine.keys() & its.keys())
 
 
 def lead(
-    summary: Summary, objective: Objective, passing: Sequence[ConfigurationResult]
+    summary: Summary,
+    metric: Metric,
+    passing: Sequence[ConfigurationResult],
+    confidence: Callable[[str], float] = lambda _: CONFIDENCE,
 ) -> tuple[ConfigurationResult, dict[str, Standing]]:
     """Find the leader, and how every other candidate stands against it.
 
     The best point estimate leads, unless another beats it where both are paired: then that one leads, and
-    none leads twice (paired ratios may run in a circle).
+    none leads twice (paired ratios may run in a circle). `confidence` gives that of a candidate's interval.
     """
     led: set[str] = set()
-    leader = best(objective, passing)
+    leader = best(metric, passing)
     while True:
         led.add(leader.id)
         standings = {
-            one.id: standing(*ratio_of(summary, objective, one.id, leader.id))
+            one.id: standing(*ratio_of(summary, metric, one.id, leader.id, confidence(one.id)))
             for one in passing
             if one is not leader
         }
@@ -85,19 +94,17 @@ def lead(
     return leader, standings
 
 
-def best(objective: Objective, results: Sequence[ConfigurationResult]) -> ConfigurationResult:
+def best(metric: Metric, results: Sequence[ConfigurationResult]) -> ConfigurationResult:
     """Return the result with the best point estimate; all must have one."""
-    metric = metrics.OBJECTIVES[objective]
     sign = 1.0 if metric.better == "higher" else -1.0
     return max(results, key=lambda one: (sign * (metric.value(one) or 0.0), one.id))
 
 
-def best_in_f32(summary: Summary, objective: Objective) -> ConfigurationResult | None:
+def best_in_f32(summary: Summary, metric: Metric) -> ConfigurationResult | None:
     """Return the best configuration that executed in f32; None where nothing did."""
-    metric = metrics.OBJECTIVES[objective]
     found = [
         one
         for one in summary.configurations
         if one.executed_precision == "f32" and one.status == "ok" and metric.value(one) is not None
     ]
-    return best(objective, found) if found else None
+    return best(metric, found) if found else None

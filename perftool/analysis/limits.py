@@ -25,33 +25,47 @@ class Verdict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What limits say of a configuration: it passes where `reasons` is empty.
 
     `excess` is the largest miss relative to its limit, infinite where a value could not be measured.
+    `missed` and `crossed` name the metrics whose limit is missed, and whose interval crosses it.
     """
 
     reasons: tuple[str, ...]
     excess: float
     uncertain: tuple[Uncertain, ...]
+    missed: tuple[str, ...]
+    crossed: tuple[str, ...]
 
 
 def judge(result: ConfigurationResult, limits: Limits) -> Verdict:
     """Hold a configuration that was measured against every limit."""
     reasons: list[str] = []
     uncertain: list[Uncertain] = []
+    missed: list[str] = []
+    crossed: list[str] = []
     excess = 0.0
     for metric, bound in bounds(limits):
         estimate = metric.read(result)
         if estimate is None:
-            reasons.append(metrics.why_missing(metric, result))
+            reasons.append(metrics.why_missing(metric, result, limits))
+            missed.append(metric.name)
             excess = math.inf
             continue
         if estimate.point > bound:
+            missed.append(metric.name)
             reasons.append(exceeds(metric, estimate.point, bound))
             scale = bound if bound >= _SMALLEST_SCALE else _SMALLEST_SCALE
             excess = max(excess, (estimate.point - bound) / scale)
         if _crosses(metric, estimate, bound):
+            crossed.append(metric.name)
             limit = f"{metric.heading} {_bound(metric, bound)} {metric.unit}"
             needs = _needs(metric, estimate, bound, result)
             uncertain.append(Uncertain(id=result.id, limit=limit, needs=needs))
-    return Verdict(reasons=tuple(reasons), excess=excess, uncertain=tuple(uncertain))
+    return Verdict(
+        reasons=tuple(reasons),
+        excess=excess,
+        uncertain=tuple(uncertain),
+        missed=tuple(missed),
+        crossed=tuple(crossed),
+    )
 
 
 def bounds(limits: Limits) -> Iterator[tuple[Metric, float]]:

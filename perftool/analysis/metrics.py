@@ -5,16 +5,18 @@ from typing import Literal
 
 from msgspec import Struct
 
-from perftool.analysis.result import ConfigurationResult
+from perftool.analysis.open_load import rate_under_bound
+from perftool.analysis.result import ConfigurationResult, Series
 from perftool.analysis.stats import Estimate, samples_needed
-from perftool.spec import Objective
+from perftool.spec import Limits, Objective
 
 
 class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A figure of a configuration: its name, unit, which way is better, and how to read it off a result.
 
     `label` is for an axis or a sentence, `heading` for a narrow column. `digits` are the decimals that are
-    worth showing where no interval says better. `read` gives None where it was not measured.
+    worth showing where no interval says better. `read` gives None where it was not measured. `series` gives
+    the figure of each round, for pairing, where there is one.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     better: Literal["higher", "lower"]
     digits: int
     read: Callable[[ConfigurationResult], Estimate | None]
+    series: Callable[[Series], dict[int, float]] | None = None
 
     def value(self, result: ConfigurationResult) -> float | None:
         """Return the point estimate."""
@@ -78,6 +81,7 @@ THROUGHPUT = Metric(
     better="higher",
     digits=1,
     read=lambda result: result.throughput_fps,
+    series=lambda series: series.throughput_fps,
 )
 LATENCY: dict[Percentile, Metric] = {50: _latency(50), 90: _latency(90), 95: _latency(95), 99: _latency(99)}
 LATENCY_SYNC = Metric(
@@ -88,6 +92,7 @@ LATENCY_SYNC = Metric(
     better="lower",
     digits=1,
     read=_sync_p50,
+    series=lambda series: series.latency_sync_ms,
 )
 MEMORY = Metric(
     name="memory",
@@ -97,6 +102,51 @@ MEMORY = Metric(
     better="lower",
     digits=0,
     read=lambda result: _bare(result.peak_rss_mb),
+)
+COMPILE_MEMORY = Metric(
+    name="compile_memory",
+    label="peak memory while compiling",
+    heading="compiling",
+    unit="MB",
+    better="lower",
+    digits=0,
+    read=lambda result: _bare(result.compile_rss_mb),
+)
+LOAD_MEMORY = Metric(
+    name="load_memory",
+    label="peak memory under load",
+    heading="loaded",
+    unit="MB",
+    better="lower",
+    digits=0,
+    read=lambda result: _bare(result.load_rss_mb),
+)
+ENERGY = Metric(
+    name="energy",
+    label="energy per image",
+    heading="energy",
+    unit="J/image",
+    better="lower",
+    digits=2,
+    read=lambda result: result.energy_j,
+)
+END_TO_END = Metric(
+    name="end_to_end",
+    label="throughput end to end",
+    heading="end to end",
+    unit="images/s",
+    better="higher",
+    digits=1,
+    read=lambda result: result.end_to_end_fps,
+)
+END_TO_END_RATIO = Metric(
+    name="end_to_end_ratio",
+    label="throughput end to end over inference alone",
+    heading="of it",
+    unit="x",
+    better="higher",
+    digits=2,
+    read=lambda result: result.end_to_end_ratio,
 )
 COMPILE = Metric(
     name="compile",
@@ -151,6 +201,11 @@ METRICS: dict[str, Metric] = {
         *LATENCY.values(),
         LATENCY_SYNC,
         MEMORY,
+        COMPILE_MEMORY,
+        LOAD_MEMORY,
+        ENERGY,
+        END_TO_END,
+        END_TO_END_RATIO,
         COMPILE,
         FIRST_INFERENCE,
         TOP1,
@@ -159,12 +214,41 @@ METRICS: dict[str, Metric] = {
     )
 }
 
-#: What each objective looks at.
-OBJECTIVES: dict[Objective, Metric] = {"throughput": THROUGHPUT, "latency": LATENCY_SYNC}
+
+def objective_metric(objective: Objective, limits: Limits) -> Metric:
+    """Return what an objective looks at; the rate needs the bound that it is to hold."""
+    if objective == "throughput":
+        return THROUGHPUT
+    return LATENCY_SYNC if objective == "latency" else rate_metric(limits)
 
 
-def why_missing(metric: Metric, result: ConfigurationResult) -> str:
+def rate_metric(limits: Limits) -> Metric:
+    """Return the highest rate whose percentile, under open load, holds the bound of the limits.
+
+    Where every rate that was offered holds it, the highest of them stands for the answer, without interval.
+    """
+    bound, percentile = limits.slo_ms, limits.percentile
+    assert bound is not None, 'the objective "rate" goes with a bound'
+
+    def read(result: ConfigurationResult) -> Estimate | None:
+        found = rate_under_bound(result.open, percentile, bound)
+        return found.rate or _bare(found.holds_fps)
+
+    return Metric(
+        name="rate",
+        label=f"rate that holds p{percentile} <= {bound:g} ms",
+        heading=f"p{percentile}<={bound:g}ms",
+        unit="images/s",
+        better="higher",
+        digits=1,
+        read=read,
+    )
+
+
+def why_missing(metric: Metric, result: ConfigurationResult, limits: Limits = Limits()) -> str:
     """Say why a metric has no value, in the words of a reason."""
+    if metric.name == "rate" and limits.slo_ms is not None:
+        return rate_under_bound(result.open, limits.percentile, limits.slo_ms).reason
     latency = result.latency_sync_ms if metric is LATENCY_SYNC else result.latency_ms
     for percentile, row in LATENCY.items():
         if latency and (metric is row or (metric is LATENCY_SYNC and percentile == 50)):

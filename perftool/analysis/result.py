@@ -8,9 +8,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from perftool.analysis.stats import Estimate
+from perftool.analysis.stats import Estimate, Trend
 from perftool.record import HostInfo
-from perftool.spec import Limits, Objective, Precision
+from perftool.spec import Arrivals, Limits, Objective, Precision
 
 Status = Literal["ok", "failed", "skipped"]
 
@@ -49,6 +49,34 @@ class LatencyIntervals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     p99: Estimate | None
 
 
+#: Why a rate gives no figure. An "overloaded" one misses every bound; a "late" one answers nothing.
+Refusal = Literal["late", "overloaded"]
+
+
+class RatePoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One configuration at one offered rate, in images per second; latency in ms, of a request (a batch).
+
+    `served_fps` runs from the first to the last completion of the requests that arrived in the windows. `n`
+    counts those requests, `visits` what the intervals are over. `lag_ms` is the 99th percentile of how late
+    the generator itself was, which the latencies contain. `refused` says why there is no latency.
+    """
+
+    rate_fps: float
+    arrivals: Arrivals
+    served_fps: float | None
+    latency_ms: LatencyIntervals
+    n: int
+    visits: int
+    lag_ms: float
+    refusal: Refusal | None
+    refused: str | None
+
+    def percentile(self, percentile: int) -> Estimate | None:
+        """Return a percentile (50, 90, 95 or 99); None where it is refused or the samples are too few."""
+        found: Estimate | None = getattr(self.latency_ms, f"p{percentile}")
+        return found
+
+
 class AccuracyResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Accuracy in percent, and the paired change against the FP32 file in f32; a positive drop is a loss.
 
@@ -72,8 +100,13 @@ class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """One configuration, as measured. Figures are None where nothing was measured.
 
     `streams`, `threads` and `requests` are what OpenVINO resolved. `throughput_fps` and `latency_ms` come
-    from the same closed load; with one request in flight it serves as `latency_sync_ms` too. `visits` and
-    `outliers` count visits under the closed load.
+    from the same closed load; with one request in flight it serves as `latency_sync_ms` too. `visits`,
+    `disturbed` and `outliers` count visits under the closed load.
+
+    `end_to_end_ratio` is what reading, decoding and preprocessing inside the clock leave of the throughput.
+    `peak_rss_mb` is the most that was ever held; `compile_rss_mb` while compiling, `load_rss_mb` during
+    visits. `energy_j` is joules per image. `drift_inside` is the latency of the second half of a visit over
+    that of its first. `open` is the latency at each offered rate.
     """
 
     id: str
@@ -91,12 +124,21 @@ class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     latency_sync_ms: Latency | None
     latency_intervals_ms: LatencyIntervals | None
     latency_sync_intervals_ms: LatencyIntervals | None
+    end_to_end_fps: Estimate | None
+    end_to_end_ratio: Estimate | None
+    latency_end_to_end_ms: Latency | None
     peak_rss_mb: float | None
+    compile_rss_mb: float | None
+    load_rss_mb: float | None
+    energy_j: Estimate | None
     compile_ms: float | None
     first_inference_ms: float | None
     visits: int
+    disturbed: int
     incarnations: int
     outliers: int
+    drift_inside: Estimate | None
+    open: tuple[RatePoint, ...]
     accuracy: AccuracyResult | None
     properties: dict[str, str]
     status: Status
@@ -108,8 +150,9 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The run itself. `noise_cv` is the coefficient of variation of the canary's throughput.
 
     `measuring_share` is the part of `wall_seconds` that lay inside measuring windows; `wall_seconds` runs
-    from the first to the last compile or visit, pauses between sessions left out. `drift` is the relative
-    change of throughput from the first half of the rounds to the second.
+    from the first to the last compile or visit, pauses between sessions left out. `drift` is the change of
+    the canary's throughput from the first round to the last, as its trend has it. `extra_visits` were made
+    of the `extra_visits_allowed` beyond the rounds.
     """
 
     id: str
@@ -125,7 +168,9 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     complete: bool
     canary: str | None
     noise_cv: float | None
-    drift: float | None
+    drift: Trend | None
+    extra_visits: int
+    extra_visits_allowed: int
     wall_seconds: float
     measuring_share: float | None
     warnings: tuple[str, ...]

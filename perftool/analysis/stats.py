@@ -32,6 +32,13 @@ class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     high: float | None
 
 
+class Trend(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a series changed from its first value to its last, as a share; the p-value is two-sided."""
+
+    change: float
+    p_value: float
+
+
 class PairedChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A paired change of accuracy, in percentage points; a positive drop is a loss."""
 
@@ -46,8 +53,8 @@ class PairedChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 # ---------------------------------------------------------------- medians over visits
 
 
-def median_estimate(values: Sequence[float]) -> Estimate:
-    """Return the median of one figure per visit, with its interval.
+def median_estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
+    """Return the median of one figure per visit, with its interval; none where too few values carry one.
 
     Interpolated order statistics: Hettmansperger & Sheather, Statistics & Probability Letters 4 (1986);
     Nyblom, ibid. 14 (1992). Free of any assumption on the distribution's shape but its continuity.
@@ -57,13 +64,13 @@ def median_estimate(values: Sequence[float]) -> Estimate:
     ordered = sorted(values)
     n = len(ordered)
     point = float(median(ordered))
-    if n < MIN_VISITS:
+    if _coverage(n, 1) < confidence:
         return Estimate(point=point, low=None, high=None)
     depth = 1
-    while _coverage(n, depth + 1) >= CONFIDENCE:
+    while _coverage(n, depth + 1) >= confidence:
         depth += 1
     wide, narrow = _coverage(n, depth), _coverage(n, depth + 1)
-    excess = (wide - CONFIDENCE) / (wide - narrow)
+    excess = (wide - confidence) / (wide - narrow)
     weight = (n - depth) * excess / (depth + (n - 2 * depth) * excess)
     low = ordered[depth - 1] + weight * (ordered[depth] - ordered[depth - 1])
     high = ordered[n - depth] - weight * (ordered[n - depth] - ordered[n - depth - 1])
@@ -75,7 +82,9 @@ def _coverage(n: int, depth: int) -> float:
     return 1.0 - 2.0 * float(bdtr(depth - 1, n, 0.5))
 
 
-def paired_ratio(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> Estimate | None:
+def paired_ratio(
+    numerator: Mapping[int, float], denominator: Mapping[int, float], confidence: float = CONFIDENCE
+) -> Estimate | None:
     """Return the median ratio over the rounds that both figures have, with its interval; None without any.
 
     Pairing inside rounds takes out what a round's machine did to both. Keys are rounds.
@@ -83,7 +92,27 @@ def paired_ratio(numerator: Mapping[int, float], denominator: Mapping[int, float
     shared = sorted(numerator.keys() & denominator.keys())
     if not shared:
         return None
-    return median_estimate([numerator[key] / denominator[key] for key in shared])
+    return median_estimate([numerator[key] / denominator[key] for key in shared], confidence)
+
+
+def ratio_of_independent(numerator: Estimate, denominator: Estimate) -> Estimate:
+    """Return the ratio of two figures that were not measured in pairs, with an interval where both have one.
+
+    On the scale of logarithms the difference's reach to each side is the root of the squares of the two
+    reaches that could have made it (the method of variance estimates recovery: Zou & Donner, Statistics in
+    Medicine 27, 2008). Both figures must be above zero.
+    """
+    point = numerator.point / denominator.point
+    ends = (numerator.low, numerator.high, denominator.low, denominator.high)
+    if any(end is None or end <= 0 for end in ends):
+        return Estimate(point=point, low=None, high=None)
+    a_low, a_high, b_low, b_high = (math.log(end) for end in ends if end is not None)
+    a, b = math.log(numerator.point), math.log(denominator.point)
+    return Estimate(
+        point=point,
+        low=math.exp(a - b - math.hypot(a - a_low, b_high - b)),
+        high=math.exp(a - b + math.hypot(a_high - a, b - b_low)),
+    )
 
 
 def by_round(values: Sequence[tuple[int, float]]) -> dict[int, float]:
@@ -115,6 +144,48 @@ def coefficient_of_variation(values: Sequence[float]) -> float | None:
         return None
     array = np.asarray(values, dtype=float)
     return float(array.std(ddof=1) / array.mean())
+
+
+# ---------------------------------------------------------------- drift
+
+
+def halves_ratio(values: Sequence[float]) -> float:
+    """Return the median of a series' second half over that of its first, without the middle of an odd one."""
+    half = len(values) // 2
+    if half == 0:
+        raise ValueError("two halves take at least two values")
+    return float(median(values[-half:]) / median(values[:half]))
+
+
+def trend(values: Sequence[float]) -> Trend | None:
+    """Return how a series of positive figures changed from first to last; None for fewer than three.
+
+    The change is Theil and Sen's median slope over the whole length, relative to the median; its p-value is
+    Mann and Kendall's, exact, two-sided (Mann, Econometrica 13, 1945; Sen, JASA 63, 1968). Ranks alone
+    count, so that single slow visits do not make a trend.
+    """
+    n = len(values)
+    if n < 3:
+        return None
+    pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
+    slopes = [(values[j] - values[i]) / (j - i) for i, j in pairs]
+    score = sum((slope > 0) - (slope < 0) for slope in slopes)
+    change = median(slopes) * (n - 1) / median(values)
+    return Trend(change=float(change), p_value=_kendall_p(n, abs(score)))
+
+
+def _kendall_p(n: int, score: int) -> float:
+    """Return how often n values in random order have a Kendall score of at least `score` in size.
+
+    The number of orders with k inversions grows value by value (the Mahonian numbers); the score is the
+    number of pairs less twice the inversions.
+    """
+    counts = np.ones(1)
+    for size in range(2, n + 1):
+        counts = np.convolve(counts, np.full(size, 1 / size))
+    pairs = n * (n - 1) // 2
+    scores = pairs - 2 * np.arange(pairs + 1)
+    return float(min(1.0, counts[np.abs(scores) >= score].sum()))
 
 
 # ---------------------------------------------------------------- percentiles over samples

@@ -8,16 +8,19 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from statistics import median
 
-from perftool.analysis import accuracy, stats
+from perftool.analysis import accuracy, effort, stats
 from perftool.analysis.evidence import (
     NS_PER_MS,
     Evidence,
     by_round,
+    disturbed,
+    energy_per_image_j,
     gather,
     median_latency_ms,
     plan_of,
     throughput_fps,
 )
+from perftool.analysis.open_load import rate_points
 from perftool.analysis.result import (
     AccuracyResult,
     ConfigurationResult,
@@ -29,6 +32,7 @@ from perftool.analysis.result import (
     Status,
     Summary,
 )
+from perftool.analysis.stats import Estimate, Trend
 from perftool.analysis.warn import configuration_warnings, run_warnings
 from perftool.record import (
     ATTEMPTS,
@@ -41,7 +45,7 @@ from perftool.record import (
     Started,
     Visited,
 )
-from perftool.spec import Builtin, Configuration, Explicit
+from perftool.spec import Builtin, Closed, Configuration, Explicit
 
 _BYTES_PER_MB = 1e6
 #: Properties that belong to the measuring machine, not to a deployment.
@@ -90,9 +94,12 @@ def _result(
     last = found.compiled[-1] if found.compiled else None
     executed, share = _executed(last)
     status, reason = _status(configuration, found, left_out)
+    under = [visit for visit in found.visits if isinstance(visit.load, Closed)]
     speeds = [throughput_fps(visit) for visit in found.closed]
     latency, intervals = _latency(found.closed)
     latency_sync, sync_intervals = _latency(found.sync)
+    end_to_end = [throughput_fps(visit) for visit in found.end_to_end]
+    inside = _drift_inside(found.closed)
     cold = [one.compile_ns for one in found.compiled if not one.loaded_from_cache]
     return ConfigurationResult(
         id=configuration.id,
@@ -110,19 +117,28 @@ def _result(
         latency_sync_ms=latency_sync,
         latency_intervals_ms=intervals,
         latency_sync_intervals_ms=sync_intervals,
-        peak_rss_mb=_peak_rss_mb(found),
+        end_to_end_fps=stats.median_estimate(end_to_end) if end_to_end else None,
+        end_to_end_ratio=stats.paired_ratio(
+            by_round(found.end_to_end, throughput_fps), by_round(found.closed, throughput_fps)
+        ),
+        latency_end_to_end_ms=_latency(found.end_to_end)[0],
+        peak_rss_mb=_most_mb(_peaks(found)),
+        compile_rss_mb=_most_mb([one.compile_rss_bytes for one in found.compiled]),
+        load_rss_mb=_most_mb(_under_load(found)),
+        energy_j=_energy_j(found.closed),
         compile_ms=cold[0] / NS_PER_MS if cold else None,
         first_inference_ms=_first_inference_ms(found),
-        visits=len(found.closed),
+        visits=len(under),
+        disturbed=sum(disturbed(visit) for visit in under),
         incarnations=len({one.incarnation for one in found.compiled}),
         outliers=stats.count_outliers(speeds),
+        drift_inside=inside,
+        open=rate_points(found.offered),
         accuracy=_accuracy(configuration, last, executed, evaluations),
         properties=_properties(last),
         status=status,
         reason=reason,
-        warnings=configuration_warnings(configuration, found.compiled, found.closed, found.failed, speeds)
-        if status == "ok"
-        else (),
+        warnings=configuration_warnings(configuration, found, speeds, inside) if status == "ok" else (),
     )
 
 
@@ -181,11 +197,36 @@ def _latency(visits: Sequence[Visited]) -> tuple[Latency | None, LatencyInterval
     )
 
 
-def _peak_rss_mb(found: Evidence) -> float | None:
-    """Return the most memory that any of the configuration's processes held: the figure to plan with."""
+def _peaks(found: Evidence) -> list[int | None]:
     peaks = [one.peak_rss_bytes for one in found.compiled]
-    peaks += [one.peak_rss_bytes for one in (*found.closed, *found.sync)]
-    return max(peaks) / _BYTES_PER_MB if peaks else None
+    peaks += [one.peak_rss_bytes for one in found.visits]
+    return [*peaks, *(one.peak_rss_bytes for one in found.offered)]
+
+
+def _under_load(found: Evidence) -> list[int | None]:
+    return [
+        *(one.load_rss_bytes for one in found.visits),
+        *(one.load_rss_bytes for one in found.offered),
+    ]
+
+
+def _most_mb(sizes: Sequence[int | None]) -> float | None:
+    """Return the largest of the sizes that are known: of memory, the figure to plan with."""
+    known = [size for size in sizes if size is not None]
+    return max(known) / _BYTES_PER_MB if known else None
+
+
+def _energy_j(visits: Sequence[Visited]) -> Estimate | None:
+    """Return the joules per image, where every visit knows them."""
+    found = [energy_per_image_j(visit) for visit in visits]
+    known = [joules for joules in found if joules is not None]
+    return stats.median_estimate(known) if known and len(known) == len(found) else None
+
+
+def _drift_inside(visits: Sequence[Visited]) -> Estimate | None:
+    """Return the latency of a visit's second half over that of its first, over all visits."""
+    ratios = [stats.halves_ratio(visit.latencies_ns) for visit in visits if len(visit.latencies_ns) > 1]
+    return stats.median_estimate(ratios) if ratios else None
 
 
 def _first_inference_ms(found: Evidence) -> float | None:
@@ -219,7 +260,7 @@ def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, 
     created = datetime.fromtimestamp(header.created_ns / 1e9, tz=UTC)
     canary = evidence.get(planned.canary)
     noise = stats.coefficient_of_variation([throughput_fps(one) for one in canary.closed]) if canary else None
-    drift = _drift(list(evidence.values()))
+    drift = _drift(canary)
     wall, share = _wall(run)
     return RunInfo(
         id=name or f"{created:%Y%m%d-%H%M%S}-{header.model.name}",
@@ -236,6 +277,8 @@ def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, 
         canary=planned.canary or None,
         noise_cv=noise,
         drift=drift,
+        extra_visits=effort.extra_visits(run),
+        extra_visits_allowed=effort.extra_visits_allowed(run),
         wall_seconds=wall,
         measuring_share=share,
         warnings=run_warnings(run, planned, noise, drift),
@@ -261,15 +304,9 @@ def _rounds(planned: Planned, evidence: dict[str, Evidence]) -> int:
     return len(set.intersection(*seen)) if seen else 0
 
 
-def _drift(evidence: Sequence[Evidence]) -> float | None:
-    """Return how much faster the second half of the visits was than the first: the median configuration."""
-    changes = []
-    for found in evidence:
-        half = len(found.closed) // 2
-        if half:
-            speeds = [throughput_fps(visit) for visit in found.closed]
-            changes.append(median(speeds[-half:]) / median(speeds[:half]) - 1)
-    return float(median(changes)) if changes else None
+def _drift(canary: Evidence | None) -> Trend | None:
+    """Return how the canary's throughput changed over the rounds."""
+    return stats.trend(list(by_round(canary.closed, throughput_fps).values())) if canary else None
 
 
 def _wall(run: Run) -> tuple[float, float | None]:

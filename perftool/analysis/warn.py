@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from statistics import median
 
-from perftool.analysis.stats import MIN_VISITS
+from perftool.analysis.evidence import FOREIGN_LOAD, Evidence, disturbed
+from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, trend
 from perftool.record import (
     Compiled,
     DeviceMissing,
@@ -14,39 +14,51 @@ from perftool.record import (
     Planned,
     Prepared,
     Run,
+    Surveyed,
     Visited,
 )
-from perftool.spec import Configuration, Explicit
+from perftool.spec import Closed, Configuration, Explicit
 
-#: A visit is under foreign load (or steal) when that took more than this share of all CPU time.
-FOREIGN_LOAD = 0.10
 #: A canary that varies more than this makes small differences hard to see.
 NOISY = 0.05
+#: Drifts smaller than this are not worth a warning, however sure they are.
 DRIFT = 0.05
-#: Two halves of four visits each lie apart by chance once in 35 times; fewer prove nothing.
-_DRIFT_VISITS = 8
+DRIFT_INSIDE = 0.02
+#: A trend as clear as this, or clearer, comes by chance once in so many configurations.
+_TREND_P = 0.01
+_CANARY_P = 0.05
 
 
 def configuration_warnings(
-    configuration: Configuration,
-    compiled: Sequence[Compiled],
-    closed: Sequence[Visited],
-    failed: Sequence[Failed],
-    speeds: Sequence[float],
+    configuration: Configuration, found: Evidence, speeds: Sequence[float], inside: Estimate | None
 ) -> tuple[str, ...]:
-    """Return what is odd about a measured configuration; `speeds` are its visits' throughputs."""
-    found = [
+    """Return what is odd about a measured configuration.
+
+    `speeds` are its visits' throughputs, `inside` is the drift inside its visits.
+    """
+    compiled = found.compiled
+    under = [visit for visit in found.visits if isinstance(visit.load, Closed)]
+    told = [
         *_not_as_asked(configuration, compiled),
-        *(f"{one.stage} failed once: {one.reason}" for one in failed),
+        *(f"{one.stage} failed once: {one.reason}" for one in found.failed),
     ]
     if compiled and all(one.loaded_from_cache for one in compiled):
-        found.append("every compile came from a cache, so its time is not a cold one")
-    if len(closed) < MIN_VISITS:
-        found.append(f"{len(closed)} of the {MIN_VISITS} visits that an interval takes")
-    found.extend(_disturbed(closed))
-    if (drift := _halves_apart(speeds)) is not None:
-        found.append(f"the second half of the visits ran {drift:+.0%} against the first")
-    return tuple(found)
+        told.append("every compile came from a cache, so its time is not a cold one")
+    if len(found.closed) < MIN_VISITS:
+        told.append(f"{len(found.closed)} of the {MIN_VISITS} visits that an interval takes")
+    told += [*_disturbed(under), *_unsteady(under)]
+    if inside and _apart(inside) and abs(inside.point - 1) > DRIFT_INSIDE:
+        change = f"{inside.point - 1:+.0%}"
+        told.append(f"latency drifts inside a visit: {change} from the first half to the second")
+    over = trend(speeds)
+    if over and over.p_value <= _TREND_P and abs(over.change) > DRIFT:
+        told.append(f"throughput drifted by {over.change:+.0%} from the first visit to the last")
+    return tuple(told)
+
+
+def _apart(ratio: Estimate) -> bool:
+    """Tell whether a ratio's interval leaves out 1."""
+    return ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
 
 
 def _not_as_asked(configuration: Configuration, compiled: Sequence[Compiled]) -> list[str]:
@@ -68,33 +80,34 @@ def _not_as_asked(configuration: Configuration, compiled: Sequence[Compiled]) ->
     return found
 
 
-def _disturbed(closed: Sequence[Visited]) -> list[str]:
-    """Count the visits that something else on the machine took time from."""
-    found = []
+def _disturbed(visits: Sequence[Visited]) -> list[str]:
+    """Count the visits that something else on the machine took time from, and those made good."""
+    told = []
     for what, shares in (
-        ("foreign load", [visit.conditions.other_load for visit in closed]),
-        ("steal by the hypervisor", [visit.conditions.steal for visit in closed]),
+        ("foreign load", [visit.conditions.other_load for visit in visits]),
+        ("steal by the hypervisor", [visit.conditions.steal for visit in visits]),
     ):
         high = [share for share in shares if share is not None and share > FOREIGN_LOAD]
         if high:
-            found.append(
-                f"{len(high)} of {len(closed)} visits under {what}, up to {max(high):.0%} of the CPUs"
+            told.append(
+                f"{len(high)} of {len(visits)} visits under {what}, up to {max(high):.0%} of the CPUs"
             )
-    return found
+    odd = [visit for visit in visits if disturbed(visit)]
+    quiet = {visit.round for visit in visits if not disturbed(visit)}
+    if replaced := sum(visit.round in quiet for visit in odd):
+        told.append(f"{replaced} of {len(odd)} disturbed visits were repeated, and do not count")
+    return told
 
 
-def _halves_apart(speeds: Sequence[float]) -> float | None:
-    """Return the change between two halves of the visits that do not overlap at all and differ by 5 %."""
-    half = len(speeds) // 2
-    if len(speeds) < _DRIFT_VISITS:
-        return None
-    first, second = speeds[:half], speeds[-half:]
-    change = median(second) / median(first) - 1
-    apart = min(first) > max(second) or min(second) > max(first)
-    return change if apart and abs(change) > DRIFT else None
+def _unsteady(visits: Sequence[Visited]) -> list[str]:
+    """Count the visits whose warm-up met its ceiling before the series was steady."""
+    count = sum(visit.steady is False for visit in visits)
+    if not count:
+        return []
+    return [f"the warm-up of {count} of {len(visits)} visits met its ceiling before latency was steady"]
 
 
-def run_warnings(run: Run, planned: Planned, noise: float | None, drift: float | None) -> tuple[str, ...]:
+def run_warnings(run: Run, planned: Planned, noise: float | None, drift: Trend | None) -> tuple[str, ...]:
     """Return what is odd about a run as a whole."""
     found = []
     for device in planned.devices:
@@ -108,9 +121,25 @@ def run_warnings(run: Run, planned: Planned, noise: float | None, drift: float |
         found.append(
             f"the canary varied by {noise:.0%}: a noisy machine; more rounds would tighten the intervals"
         )
-    if drift is not None and abs(drift) > DRIFT:
-        found.append(f"the machine drifted by {drift:+.0%} from the first half of the rounds to the second")
+    if drift is not None and drift.p_value <= _CANARY_P and abs(drift.change) > DRIFT:
+        found.append(
+            f"the canary drifted by {drift.change:+.0%} from the first round to the last: the machine "
+            "changed under the sweep; ratios inside rounds still hold"
+        )
+    found.extend(_surveyed(run))
     return tuple(found)
+
+
+def _surveyed(run: Run) -> list[str]:
+    """Return what a survey of the machine warned of, before the measuring or before a part of it."""
+    found = {
+        f"{one.name}: {one.found}" + (f"; {one.advice}" if one.advice else "")
+        for entry in run.entries
+        if isinstance(entry.record, Surveyed)
+        for one in entry.record.findings
+        if one.status == "warning"
+    }
+    return sorted(found)
 
 
 def _saturating(host: HostInfo) -> list[str]:

@@ -10,10 +10,14 @@ from perftool.record import Executed
 
 
 class Completion(NamedTuple):
-    """One finished request: how long it took, and when it was done (a monotonic clock), in nanoseconds."""
+    """One finished request: how long it took, and when that was noticed (a monotonic clock), in nanoseconds.
+
+    `slot` is which of the flight's requests it was, as `Flight.start` returned it.
+    """
 
     latency_ns: int
     completed_ns: int
+    slot: int = 0
 
 
 class Flight(Protocol):
@@ -23,16 +27,27 @@ class Flight(Protocol):
         """Run one request alone, from call to return."""
         ...
 
-    def start(self) -> None:
-        """Start the request that has been idle longest."""
+    def start(self) -> int:
+        """Start the request that has been idle longest, and return its slot."""
         ...
 
     def wait(self) -> Completion:
-        """Block until a started request is done; requests are handed out in order of completion."""
+        """Block until a started request is done; requests are handed out in order of completion.
+
+        Only to be called when every slot was started and not handed out since.
+        """
         ...
 
-    def drain(self) -> None:
-        """Block until nothing is in flight."""
+    def drain(self) -> list[Completion]:
+        """Block until nothing is in flight; return what was started and not handed out."""
+        ...
+
+    def now(self) -> int:
+        """Read the flight's clock, in nanoseconds."""
+        ...
+
+    def sleep_until(self, time_ns: int) -> None:
+        """Sleep until the flight's clock shows a time; return at once where it has passed."""
         ...
 
 
@@ -69,34 +84,51 @@ class Engine(Protocol):
 
 
 class FakeFlight:
-    """A simulated flight: `slots` servers with given service times, on a clock of its own."""
+    """A simulated flight: `slots` servers with given service times, on a clock of its own.
 
-    def __init__(self, service_ns: Iterator[int], slots: int) -> None:
+    `late_ns` is by how much every sleep oversleeps: a generator that cannot keep its schedule.
+    """
+
+    def __init__(self, service_ns: Iterator[int], slots: int, late_ns: int = 0) -> None:
         self._service = service_ns
         self._now = 0
         self._slots = slots
-        self._busy: list[tuple[int, int]] = []
+        self._late = late_ns
+        self._started = 0
+        self._busy: list[tuple[int, int, int]] = []
 
     def infer(self) -> Completion:
         service = next(self._service)
         self._now += service
         return Completion(service, self._now)
 
-    def start(self) -> None:
+    def start(self) -> int:
         begins = self._now
         if len(self._busy) >= self._slots:
-            begins = sorted(done for done, _ in self._busy)[-self._slots]
-        self._busy.append((begins + next(self._service), self._now))
+            begins = max(begins, sorted(done for done, _, _ in self._busy)[-self._slots])
+        slot = self._started
+        self._started += 1
+        self._busy.append((begins + next(self._service), self._now, slot))
+        return slot
 
     def wait(self) -> Completion:
         self._busy.sort()
-        done, started = self._busy.pop(0)
-        self._now = done
-        return Completion(done - started, done)
+        done, started, slot = self._busy.pop(0)
+        self._now = max(self._now, done)
+        return Completion(done - started, self._now, slot)
 
-    def drain(self) -> None:
+    def drain(self) -> list[Completion]:
+        found = []
         while self._busy:
-            self.wait()
+            found.append(self.wait())
+        return found
+
+    def now(self) -> int:
+        return self._now
+
+    def sleep_until(self, time_ns: int) -> None:
+        if time_ns > self._now:
+            self._now = time_ns + self._late
 
 
 class FakeEngine:
@@ -109,12 +141,14 @@ class FakeEngine:
         service_ns: Iterator[int],
         *,
         slots: int = 1,
+        late_ns: int = 0,
         requested: dict[str, str] | None = None,
         resolved: dict[str, str] | None = None,
         executed: tuple[Executed, ...] = (Executed(precision="f32", flops=1, kernels=1),),
     ) -> None:
         self._service = service_ns
         self._slots = slots
+        self._late = late_ns
         self._executed = executed
         self.requested = requested or {}
         self.resolved = resolved or dict(self.requested)
@@ -124,4 +158,4 @@ class FakeEngine:
         return self._executed
 
     def flight(self, requests: int) -> Flight:
-        return FakeFlight(self._service, min(self._slots, requests))
+        return FakeFlight(self._service, min(self._slots, requests), self._late)

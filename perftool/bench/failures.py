@@ -5,9 +5,9 @@ from typing import Literal
 from perftool.bench.devices import last_line
 from perftool.errors import DeviceMissingError, InputError, PerftoolError
 from perftool.record import Failed
-from perftool.spec import Build, Compile, Describe, Evaluate, Job, Prepare, Probe, Visit
+from perftool.spec import Build, Compile, Describe, Evaluate, Job, Offer, Prepare, Probe, Visit
 
-Stage = Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit"]
+Stage = Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit", "offer"]
 Kind = Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
 
 STAGES: dict[type, Stage] = {
@@ -18,6 +18,7 @@ STAGES: dict[type, Stage] = {
     Evaluate: "evaluate",
     Compile: "compile",
     Visit: "visit",
+    Offer: "offer",
 }
 
 
@@ -26,7 +27,7 @@ def subject(job: Job, compiled: str) -> str:
     match job:
         case Compile():
             return job.configuration.id
-        case Visit():
+        case Visit() | Offer():
             return compiled
         case Prepare():
             return job.weight_format

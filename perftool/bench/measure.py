@@ -16,24 +16,35 @@ STEADY_WITHIN = 0.10
 
 
 class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The raw samples of one visit, in nanoseconds. `latencies_ns` completed after the window opened."""
+    """The raw samples of one visit, in nanoseconds. `latencies_ns` completed after the window opened.
+
+    `steady` tells whether the warm-up ended because the series was steady, and not at its ceiling.
+    """
 
     warmup_ns: tuple[int, ...]
+    steady: bool
     latencies_ns: tuple[int, ...]
     window_ns: int
 
 
-def warm_up(completions: Generator[Completion, None, None], chunk: int, ceiling_ns: int) -> list[Completion]:
-    """Consume completions until the last two windows of `chunk` agree, or the ceiling is reached."""
+def warm_up(
+    completions: Generator[Completion, None, None], chunk: int, ceiling_ns: int
+) -> tuple[list[Completion], bool]:
+    """Consume completions until the last two windows of `chunk` agree, or the ceiling is reached.
+
+    Tells beside them whether they did agree.
+    """
     seen = [next(completions)]
-    while len(seen) < 2 * chunk or not _steady(seen, chunk):
-        seen.append(next(completions))
+    while not (steady := _steady(seen, chunk)):
         if seen[-1].completed_ns - seen[0].completed_ns >= ceiling_ns:
             break
-    return seen
+        seen.append(next(completions))
+    return seen, steady
 
 
 def _steady(seen: list[Completion], chunk: int) -> bool:
+    if len(seen) < 2 * chunk:
+        return False
     before = median(c.latency_ns for c in seen[-2 * chunk : -chunk])
     after = median(c.latency_ns for c in seen[-chunk:])
     return abs(after - before) <= STEADY_WITHIN * before
@@ -58,17 +69,18 @@ def measure(
     """
     try:
         chunk = requests if warm else requests + 1
-        warmup = warm_up(completions, chunk, warmup_ceiling_ns)
+        warmup, steady = warm_up(completions, chunk, warmup_ceiling_ns)
         opened = closed = warmup[-1].completed_ns
         latencies: list[int] = []
         least = completions_per_request * requests
         while closed - opened < window_ns or len(latencies) < least or len(latencies) % requests:
-            latency_ns, closed = next(completions)
+            latency_ns, closed, _ = next(completions)
             latencies.append(latency_ns)
     finally:
         completions.close()
     return Burst(
         warmup_ns=tuple(c.latency_ns for c in warmup),
+        steady=steady,
         latencies_ns=tuple(latencies),
         window_ns=closed - opened,
     )

@@ -161,6 +161,7 @@ class OpenVINOFlight:
         self._requests = list(self._queue)
         self._inputs = inputs
         self._turn = 0
+        self._started: set[int] = set()
 
     def _next_input(self) -> ov.Tensor:
         self._turn = (self._turn + 1) % len(self._inputs)
@@ -174,18 +175,35 @@ class OpenVINOFlight:
         done = time.perf_counter_ns()
         return Completion(done - started, done)
 
-    def start(self) -> None:
-        idle = self._queue.get_idle_request_id()
+    def start(self) -> int:
+        idle: int = self._queue.get_idle_request_id()
         self._requests[idle].set_input_tensor(self._next_input())
+        self._started.add(idle)
         self._queue.start_async()
+        return idle
 
     def wait(self) -> Completion:
-        idle = self._queue.get_idle_request_id()
-        done = time.perf_counter_ns()
-        return Completion(round(self._requests[idle].latency * 1e6), done)
+        idle: int = self._queue.get_idle_request_id()
+        self._started.discard(idle)
+        return self._completion(idle)
 
-    def drain(self) -> None:
+    def _completion(self, slot: int) -> Completion:
+        done = time.perf_counter_ns()
+        return Completion(round(self._requests[slot].latency * 1e6), done, slot)
+
+    def drain(self) -> list[Completion]:
         self._queue.wait_all()
+        found = [self._completion(slot) for slot in sorted(self._started)]
+        self._started.clear()
+        return found
+
+    def now(self) -> int:
+        return time.perf_counter_ns()
+
+    def sleep_until(self, time_ns: int) -> None:
+        left = time_ns - time.perf_counter_ns()
+        if left > 0:
+            time.sleep(left / 1e9)
 
 
 class OpenVINOEngine:

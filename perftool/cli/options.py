@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from perftool.errors import UsageError
+
 
 class ObjectiveName(StrEnum):
     """What the best configuration is best at."""
 
     throughput = "throughput"
     latency = "latency"
+    rate = "rate"
 
 
 class Percentile(StrEnum):
@@ -49,7 +52,14 @@ MaxLatency = Annotated[
     float | None, typer.Option("--max-latency-ms", help="Limit on the latency of a request, in ms.")
 ]
 PercentileOption = Annotated[
-    Percentile | None, typer.Option("--percentile", help="The percentile of that latency. Default: 50.")
+    Percentile | None, typer.Option("--percentile", help="The percentile of those latencies. Default: 50.")
+]
+SloMs = Annotated[
+    float | None,
+    typer.Option(
+        "--slo-ms",
+        help="Be best at the rate whose latency, under open load, holds this bound in ms.",
+    ),
 ]
 MaxDrop = Annotated[
     float | None,
@@ -60,6 +70,15 @@ MaxMemory = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
+
+
+def objective_of(objective: ObjectiveName | None, slo_ms: float | None) -> str | None:
+    """Return the objective that the options name; a bound under open load is the rate's."""
+    if slo_ms is None:
+        return objective.value if objective else None
+    if objective not in (None, ObjectiveName.rate):
+        raise UsageError(f"--slo-ms is what the objective rate compares, not {objective.value}: give one")
+    return "rate"
 
 
 def run_folder(path: Path) -> Path:

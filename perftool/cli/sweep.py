@@ -28,8 +28,19 @@ def sweep(
     batch: Annotated[list[str] | None, typer.Option(help="Batch sizes (list).")] = None,
     streams: Annotated[list[str] | None, typer.Option(help="Stream counts, or auto (list).")] = None,
     threads: Annotated[list[str] | None, typer.Option(help="Thread counts, or auto (list).")] = None,
-    load: Annotated[list[str] | None, typer.Option(help="closed, sync (list).")] = None,
+    load: Annotated[list[str] | None, typer.Option(help="closed, sync, end_to_end, open (list).")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Visits to each configuration.")] = None,
+    extra_visits: Annotated[
+        int | None,
+        typer.Option(min=0, help="Visits beyond them, for what they leave open. Goes with --resume."),
+    ] = None,
+    carry_percentile: Annotated[
+        bool,
+        typer.Option(
+            "--carry-percentile",
+            help="Go on until the samples carry the percentile, however long. Goes with --resume.",
+        ),
+    ] = False,
     visit_seconds: Annotated[float | None, typer.Option(help="Length of a measuring window.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of order and splits.")] = None,
     weights: options.Weights = None,
@@ -40,6 +51,7 @@ def sweep(
     evaluation_images: options.EvaluationImages = None,
     objective: options.ObjectiveOption = None,
     max_latency_ms: options.MaxLatency = None,
+    slo_ms: options.SloMs = None,
     percentile: options.PercentileOption = None,
     max_accuracy_drop: options.MaxDrop = None,
     max_memory_mb: options.MaxMemory = None,
@@ -57,6 +69,7 @@ def sweep(
     from perftool.cli.watching import watching
     from perftool.errors import UsageError
     from perftool.model.identity import parse_source
+    from perftool.record import Allowed
     from perftool.spec import ModelFile
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import resume_sweep
@@ -75,8 +88,9 @@ def sweep(
         "images": image_source(dataset, labels, calibration),
         "calibration_images": calibration_images,
         "evaluation_images": evaluation_images,
-        "objective": objective.value if objective else None,
+        "objective": options.objective_of(objective, slo_ms),
         "latency_ms": max_latency_ms,
+        "slo_ms": slo_ms,
         "percentile": int(percentile.value) if percentile else None,
         "accuracy_drop_pp": max_accuracy_drop,
         "memory_mb": max_memory_mb,
@@ -85,10 +99,15 @@ def sweep(
         raise UsageError("the model's name is empty")
     if resume is not None:
         if out or model or profile or weights or any(value is not None for value in given.values()):
-            raise UsageError("--resume takes the run's own model and profile; give no others with it")
+            raise UsageError(
+                "--resume takes the run's own model and profile; only --extra-visits and --carry-percentile "
+                "go with it"
+            )
         folder = options.run_folder(resume)
+        allowed = Allowed(extra_visits=extra_visits or 0, carry_percentile=carry_percentile)
+        more = extra_visits or carry_percentile
         with watching() as watcher:
-            resume_sweep(folder, watcher)
+            resume_sweep(folder, watcher, allowed if more else None)
         finish(folder, json=json)
         return
     chosen = load_profile(profile or "quick")
@@ -96,7 +115,8 @@ def sweep(
     if model or weights:
         of_profile = chosen.model.path if isinstance(chosen.model, ModelFile) else chosen.model.name
         source = parse_source(model or of_profile, str(weights) if weights else None)
-    resolved = override(chosen, model=source, **given)  # type: ignore[arg-type]
+    effort = {"extra_visits": extra_visits, "carry_percentile": carry_percentile or None}
+    resolved = override(chosen, model=source, **given, **effort)  # type: ignore[arg-type]
     folder = out or _default_folder(resolved)
     with watching() as watcher:
         run_sweep(resolved, folder, watcher)

@@ -14,6 +14,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -52,8 +53,29 @@ def load_images(images: Images, size: tuple[int, int]) -> Iterator[Image]:
     cv2.setNumThreads(1)
     if isinstance(images, ImageFiles):
         folder = Path(images.directory)
-        return _in_order(lambda name: preprocess(decode(folder / name), size), images.files)
+        return _in_order(lambda name: _read_whole(folder / name, size), images.files)
     return _in_order(lambda index: resize(_draw(images.part, index), size), range(images.count))
+
+
+def image_loaders(images: Images, size: tuple[int, int]) -> list[Callable[[], Image]]:
+    """Return, for each image of a set, what an application does to get it: read, decode, crop, resize.
+
+    Built-in images have no files: they are held encoded as PNG, and decoded each time.
+    """
+    cv2.setNumThreads(1)
+    if isinstance(images, ImageFiles):
+        folder = Path(images.directory)
+        return [partial(_read_whole, folder / name, size) for name in images.files]
+    encoded = [cv2.imencode(".png", _draw(images.part, index))[1] for index in range(images.count)]
+    return [partial(_decode_held, image, size) for image in encoded]
+
+
+def _read_whole(path: Path, size: tuple[int, int]) -> Image:
+    return preprocess(decode(path), size)
+
+
+def _decode_held(encoded: NDArray[np.uint8], size: tuple[int, int]) -> Image:
+    return resize(np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8), size)
 
 
 def image_count(images: Images) -> int:

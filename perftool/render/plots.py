@@ -210,14 +210,14 @@ def accuracy_against_speed(summary: Summary, recommendation: Recommendation) -> 
     Without labels the share of images that FP32 classifies otherwise stands for the drop. The intervals and
     the name of a precision are drawn at its fastest configuration: batch and streams do not change accuracy.
     """
-    base = best_in_f32(summary, "throughput")
+    base = best_in_f32(summary, metrics.THROUGHPUT)
     if base is None:
         return None
     labelled = any(metrics.DROP.read(one) for one in summary.configurations)
     points: dict[str, tuple[ConfigurationResult, Estimate, Estimate]] = {}
     for one in summary.configurations:
         loss = metrics.DROP.read(one) if labelled else _disagreement(one)
-        speed, _ = ratio_of(summary, "throughput", one.id, base.id)
+        speed, _ = ratio_of(summary, metrics.THROUGHPUT, one.id, base.id)
         if loss is not None and speed is not None:
             points[one.id] = (one, speed, loss)
     if not points:

@@ -79,7 +79,7 @@ def configurations(summary: Summary, recommendation: Recommendation) -> Table:
     table.add_column("strms/\nreqs", justify="right", no_wrap=True)
     for metric in columns:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
-    objective = metrics.OBJECTIVES[recommendation.objective]
+    objective = metrics.objective_metric(recommendation.objective, recommendation.limits)
     for group in (summary.configurations, summary.baselines):
         for result in best_first(group, objective):
             chosen = result.id == recommendation.id

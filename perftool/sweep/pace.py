@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import fmean
 
+from perftool.analysis.effort import extra_visits, extra_visits_allowed
 from perftool.record import Compiled, Entry, Evaluated, Prepared, Record, Run, Started, Visited
-from perftool.sweep.remaining import Remaining, remaining
+from perftool.spec import Open
+from perftool.sweep.plan import wants_open_load
+from perftool.sweep.remaining import Remaining, planned, remaining
+from perftool.sweep.rounds import VisitLeft, open_arrivals, open_rounds_left
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
@@ -18,15 +22,37 @@ VISIT_OVER_WINDOW = 1.4
 
 
 def seconds_left(run: Run) -> float:
-    """Return the seconds that a run is likely to need still."""
+    """Return the seconds that a run is likely to need still, the whole budget of extra visits included."""
     left = remaining(run)
-    visits = sum(len(visits) for visits in left.rounds)
+    policy = run.header.profile.policy
+    visits = [visit for visits in left.rounds for visit in visits]
+    if wants_open_load(run.header.profile):
+        visits += _open_to_come(run, visits)
+    closed = [visit for visit in visits if not isinstance(visit.load, Open)]
+    extra = max(0, extra_visits_allowed(run) - extra_visits(run))
     return (
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
-        + visits * _mean(run, (Visited,), run.header.profile.policy.visit_seconds * VISIT_OVER_WINDOW)
+        + (len(closed) + extra) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
+        + VISIT_OVER_WINDOW * sum(_open_seconds(visit, open_arrivals(run)) for visit in visits)
         + _compiles_left(run, left) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
+
+
+def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:
+    """Return the visits under open load that follow the rounds, at the rates that are known so far."""
+    plan = planned(run)
+    if plan is None or any(isinstance(visit.load, Open) for visit in visits):
+        return []
+    records = [entry.record for entry in run.entries]
+    return [visit for left in open_rounds_left(run, plan.configurations, records) for visit in left]
+
+
+def _open_seconds(visit: VisitLeft, arrivals: int) -> float:
+    """Return how long a window of open load is; 0 for another load."""
+    if not isinstance(visit.load, Open):
+        return 0.0
+    return arrivals * visit.configuration.batch / visit.load.rate_fps
 
 
 def share_done(run: Run, left: float) -> float:

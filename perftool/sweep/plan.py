@@ -14,12 +14,13 @@ from perftool.errors import DeviceMissingError
 from perftool.record import Device, DeviceFound, DeviceMissing, HostInfo, LeftOut, Planned
 from perftool.spec import (
     Closed,
+    ClosedLoad,
     Configuration,
+    EndToEnd,
     Explicit,
     Grid,
     Hint,
     InferencePrecision,
-    Load,
     Precision,
     Profile,
     Sync,
@@ -69,17 +70,26 @@ def plan(profile: Profile, host: HostInfo, devices: tuple[Device, ...]) -> Plann
     )
 
 
-def loads(configuration: Configuration, profile: Profile) -> tuple[Load, ...]:
-    """Return the loads that a configuration is visited under: closed always, sync where it says more.
+def loads(configuration: Configuration, profile: Profile) -> tuple[ClosedLoad, ...]:
+    """Return the loads that a configuration is visited under in each round.
 
-    Sync is measured when the profile asks for it, or has latency for its objective, unless the closed load
-    has one request in flight and so is the same. A BATCH device has no sync load: a lone request there waits
-    for others until AUTO_BATCH_TIMEOUT, which is a second, and that is what would be measured.
+    Closed always. Sync when the profile asks for it, or has latency for its objective, unless the closed
+    load has one request in flight and so is the same. A BATCH device has no sync load: a lone request there
+    waits for others until AUTO_BATCH_TIMEOUT, which is a second, and that is what would be measured.
+    End-to-end when the profile asks for it.
     """
-    asked = "sync" in profile.loads or profile.objective == "latency"
-    if not asked or configuration.requests == 1 or is_batching(configuration.device):
-        return (Closed(),)
-    return (Closed(), Sync())
+    found: list[ClosedLoad] = [Closed()]
+    sync = "sync" in profile.loads or profile.objective == "latency"
+    if sync and configuration.requests != 1 and not is_batching(configuration.device):
+        found.append(Sync())
+    if "end_to_end" in profile.loads:
+        found.append(EndToEnd())
+    return tuple(found)
+
+
+def wants_open_load(profile: Profile) -> bool:
+    """Tell whether a profile's configurations are offered requests at given rates, after the rounds."""
+    return "open" in profile.loads or profile.objective == "rate"
 
 
 def is_batching(device: str) -> bool:

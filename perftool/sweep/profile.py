@@ -87,8 +87,11 @@ def override(
     rounds: int | None = None,
     incarnations: int | None = None,
     visit_seconds: float | None = None,
+    extra_visits: int | None = None,
+    carry_percentile: bool | None = None,
     objective: str | None = None,
     latency_ms: float | None = None,
+    slo_ms: float | None = None,
     percentile: int | None = None,
     accuracy_drop_pp: float | None = None,
     memory_mb: float | None = None,
@@ -113,9 +116,16 @@ def override(
         grid.update({name: list(value) for name, value in lists.items() if value is not None})
     for counts in data["accuracy"].values():
         counts.update(_given({"calibration": calibration_images, "evaluation": evaluation_images}))
-    policy = {"rounds": rounds, "incarnations": incarnations, "visit_seconds": visit_seconds}
+    policy = {
+        "rounds": rounds,
+        "incarnations": incarnations,
+        "visit_seconds": visit_seconds,
+        "extra_visits": extra_visits,
+        "carry_percentile": carry_percentile,
+    }
     limits = {
         "latency_ms": latency_ms,
+        "slo_ms": slo_ms,
         "percentile": percentile,
         "accuracy_drop_pp": accuracy_drop_pp,
         "memory_mb": memory_mb,
@@ -197,6 +207,8 @@ def _decode(data: dict[str, Any]) -> Profile | _Fault:
         return explain(error, data, Profile)
     if profile.seed < 0:
         return "seed", f"expected an integer >= 0, got {profile.seed}"
+    if profile.objective == "rate" and profile.limits.slo_ms is None:
+        return "limits.slo_ms", 'missing; the objective "rate" compares the rates that hold this bound'
     return _empty(profile) or profile
 
 
@@ -215,6 +227,7 @@ def _numbers(value: object, path: str) -> Iterator[tuple[str, int | float]]:
 def _empty(profile: Profile) -> _Fault | None:
     """Return the first list that has no entry: nothing would be measured."""
     lists: list[tuple[str, Sequence[object]]] = [("grids", profile.grids), ("loads", profile.loads)]
+    lists.append(("policy.open_shares", profile.policy.open_shares))
     for index, grid in enumerate(profile.grids):
         lists += [(f"grids[{index}].{name}", getattr(grid, name)) for name in grid.__struct_fields__]
     empty = next((path for path, entries in lists if not entries), None)

@@ -4,7 +4,6 @@ The order of a round is drawn here too, so that a resumed run goes on in the ord
 Nothing here estimates time, and nothing runs.
 """
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -23,21 +22,16 @@ from perftool.record import (
     Record,
     Run,
     Started,
-    Visited,
 )
 from perftool.spec import (
     WEIGHT_FORMAT,
-    Configuration,
     Explicit,
-    Load,
-    Policy,
     Precision,
-    Profile,
     Setting,
-    Visit,
     WeightFormat,
 )
-from perftool.sweep.plan import loads, resolve_threads
+from perftool.sweep.plan import resolve_threads, wants_open_load
+from perftool.sweep.rounds import VisitLeft, open_rounds_left, rounds_left
 
 _FORMATS: tuple[WeightFormat, ...] = ("fp32", "fp16", "int8")
 _PRECISION_HINT = "INFERENCE_PRECISION_HINT"
@@ -56,16 +50,6 @@ class Evaluation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     setting: Setting
 
 
-class VisitLeft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A visit still to be made. A child of an earlier `generation` is to be replaced by a fresh one."""
-
-    configuration: Configuration
-    load: Load
-    round: int
-    position: int
-    generation: int
-
-
 class GivenUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration that is not visited any more, and why."""
 
@@ -74,7 +58,10 @@ class GivenUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Remaining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is left to do. `rounds` holds the rounds with visits left, in order, each in its random order."""
+    """What is left to do. `rounds` holds the rounds with visits left, in order, each in its random order.
+
+    Repeats of disturbed visits come at the end of their round, rounds of open load after the others.
+    """
 
     prepare: tuple[WeightFormat, ...]
     evaluations: tuple[Evaluation, ...]
@@ -101,17 +88,9 @@ def remaining(run: Run) -> Remaining:
     given_up = tuple(_given_up(plan, records, unprepared))
     dropped = {one.configuration for one in given_up}
     evaluations = tuple(_evaluations(run, plan, records, unprepared))
-    visited = {(r.configuration, r.load, r.round) for r in records if isinstance(r, Visited)}
-    rounds = []
-    for number in range(run.header.profile.policy.rounds):
-        left = tuple(
-            visit
-            for visit in order(plan.configurations, run.header.profile, number)
-            if visit.configuration.id not in dropped
-            and (visit.configuration.id, visit.load, number) not in visited
-        )
-        if left:
-            rounds.append(left)
+    rounds = _kept(rounds_left(run, plan.configurations, records), dropped)
+    if not rounds and wants_open_load(run.header.profile):
+        rounds = _kept(open_rounds_left(run, plan.configurations, records), dropped)
     prepared = {r.weight_format for r in records if isinstance(r, Prepared)}
     needed = {evaluation.weight_format for evaluation in evaluations}
     needed |= {visit.configuration.weight_format for left in rounds for visit in left}
@@ -123,38 +102,15 @@ def remaining(run: Run) -> Remaining:
     )
 
 
+def _kept(rounds: Iterable[tuple[VisitLeft, ...]], dropped: set[str]) -> list[tuple[VisitLeft, ...]]:
+    """Leave out what is not visited any more; the others keep their places."""
+    kept = (tuple(visit for visit in left if visit.configuration.id not in dropped) for left in rounds)
+    return [left for left in kept if left]
+
+
 def planned(run: Run) -> Planned | None:
     """Return the run's plan, None when the run ended before it was made."""
     return next((e.record for e in reversed(run.entries) if isinstance(e.record, Planned)), None)
-
-
-def order(configurations: tuple[Configuration, ...], profile: Profile, round: int) -> tuple[VisitLeft, ...]:
-    """Return all visits of a round in its random order, the same for the same seed, round and plan.
-
-    The loads of one configuration follow each other, in random order too: its child is then switched to once.
-    """
-    # Only Random.random() is promised to be the same in every Python version, so it is the sort key.
-    draw = random.Random(f"{profile.seed}/{round}")
-    pairs = [
-        (configuration, load)
-        for configuration in sorted(configurations, key=lambda _: draw.random())
-        for load in sorted(loads(configuration, profile), key=lambda _: draw.random())
-    ]
-    return tuple(
-        VisitLeft(
-            configuration=configuration,
-            load=load,
-            round=round,
-            position=position,
-            generation=generation(round, profile.policy),
-        )
-        for position, (configuration, load) in enumerate(pairs)
-    )
-
-
-def generation(round: int, policy: Policy) -> int:
-    """Return which generation of children measures a round: `incarnations` equal shares of the rounds."""
-    return round * policy.incarnations // policy.rounds
 
 
 def next_incarnation(entries: Iterable[Entry], configuration: str) -> int:
@@ -164,18 +120,6 @@ def next_incarnation(entries: Iterable[Entry], configuration: str) -> int:
     """
     compiled = (e.record for e in entries if isinstance(e.record, Compiled))
     return max((c.incarnation + 1 for c in compiled if c.configuration == configuration), default=0)
-
-
-def visit_job(visit: VisitLeft, policy: Policy) -> Visit:
-    """Return the job that makes a visit."""
-    return Visit(
-        load=visit.load,
-        round=visit.round,
-        position=visit.position,
-        visit_seconds=policy.visit_seconds,
-        completions_per_request=policy.completions_per_request,
-        warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
-    )
 
 
 def _unprepared(records: list[Record]) -> dict[str, str]:

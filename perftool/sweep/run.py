@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from perftool.bench import host
+from perftool.bench.doctor import survey
 from perftool.bench.isolate import Watch, ask_once, expect, refuse
 from perftool.errors import InterruptedRunError, PerftoolError
 from perftool.model.cache import cache_folder
@@ -23,6 +24,7 @@ from perftool.model.dataset import images_for
 from perftool.model.identity import identity
 from perftool.record import (
     FORMAT,
+    Allowed,
     Answer,
     Compiled,
     Device,
@@ -32,6 +34,7 @@ from perftool.record import (
     Failed,
     Finished,
     Header,
+    Offered,
     Prepared,
     Probed,
     Progress,
@@ -54,17 +57,11 @@ from perftool.spec import (
     WeightFormat,
 )
 from perftool.sweep.children import WarmChildren
+from perftool.sweep.focus import next_focus
 from perftool.sweep.locks import hold
 from perftool.sweep.plan import plan
-from perftool.sweep.remaining import (
-    Evaluation,
-    Remaining,
-    VisitLeft,
-    next_incarnation,
-    planned,
-    remaining,
-    visit_job,
-)
+from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
+from perftool.sweep.rounds import VisitLeft, visit_job
 from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume
 
 #: How many distinct images a configuration's requests are pointed at in turn.
@@ -119,8 +116,8 @@ def new_header(profile: Profile) -> Header:
     )
 
 
-def resume_sweep(folder: Path, watcher: Watcher) -> Run:
-    """Do what is left of a run.
+def resume_sweep(folder: Path, watcher: Watcher, allowed: Allowed | None = None) -> Run:
+    """Do what is left of a run; `allowed` is effort beyond what it was given before.
 
     Raises ResumeRefusedError when the profile in its folder, the model's content or the host are not those
     that it was started with, saying what differs.
@@ -136,6 +133,8 @@ def resume_sweep(folder: Path, watcher: Watcher) -> Run:
             made = plan(header.profile, header.host, probe(names, watcher))
             again.append(made)
         with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
+            if allowed is not None:
+                again.append(allowed)
             return again.complete()
 
 
@@ -264,7 +263,15 @@ class Sweep:
         """Do everything that is left, and return the run."""
         try:
             self.append(Started(pid=os.getpid()))
-            while not (left := remaining(self.run)).nothing:
+            self.append(survey())
+            while True:
+                left = remaining(self.run)
+                if left.nothing:
+                    focus = next_focus(self.run)
+                    if focus is None:
+                        break
+                    self.append(focus)
+                    continue
                 self._prepare_all(left)
                 for evaluation in remaining(self.run).evaluations:
                     self._evaluate(evaluation)
@@ -307,9 +314,10 @@ class Sweep:
     # -------------------------------------------------------- visits
 
     def _measure(self, left: Remaining) -> None:
-        for visit in (visit for visits in left.rounds for visit in visits):
+        """Make the visits of one round: what is left after it, repeats say, is another question then."""
+        for visit in left.rounds[0] if left.rounds else ():
             if not self._visit(visit):
-                return  # What is left is another question now.
+                return
 
     def _visit(self, visit: VisitLeft) -> bool:
         """Make one visit, compiling first where no warm child is; tell whether it was made."""
@@ -330,7 +338,7 @@ class Sweep:
                 self._children.drop(configuration.id)
                 return False
             self._children.make_room()
-        answer = child.ask(visit_job(visit, policy), policy.visit_timeout_seconds)
+        answer = child.ask(visit_job(visit, self.run), policy.visit_timeout_seconds)
         self.append(recordable(answer))
         if isinstance(answer, Failed):
             self._children.drop(configuration.id)
@@ -357,6 +365,6 @@ def first(images: Images, count: int) -> Images:
 
 def recordable(answer: Answer) -> Record:
     """Return an answer that belongs into a journal."""
-    if isinstance(answer, Prepared | Compiled | Visited | Evaluated | Failed):
+    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | Failed):
         return answer
     raise PerftoolError(f"a child answered with {type(answer).__name__.lower()}, which no sweep asks for")

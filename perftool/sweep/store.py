@@ -27,9 +27,22 @@ LOCK = "journal.lock"
 
 _Row = TypeVar("_Row", Header, Entry)
 
+
+def _from_1(line: dict[str, Any]) -> dict[str, Any]:
+    """Say that format 1 knew nothing of memory by phase, of how a warm-up ended, nor of energy."""
+    record = line.get("record", {})
+    match record.get("type"):
+        case "compiled":
+            record["compile_rss_bytes"] = None
+        case "visited":
+            record["steady"] = record["load_rss_bytes"] = None
+            record["conditions"]["energy_j"] = None
+    return line
+
+
 #: From an old format to the next: takes a line (header or entry) as plain values, returns it one format
 #: newer. The header's number is set by the reader.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
 
 
 class Journal:

@@ -193,6 +193,7 @@ def compiled(one: Measured, incarnation: int = 0) -> Compiled:
         compile_ns=900_000_000 + incarnation,
         first_inference_ns=150_000_000,
         loaded_from_cache=incarnation > 0,
+        compile_rss_bytes=round(one.memory_mb * 0.8e6),
         peak_rss_bytes=round(one.memory_mb * 0.9e6),
     )
 
@@ -214,10 +215,12 @@ def visited(one: Measured, turn: int, position: int, fps: float, requests: int, 
         batch=one.batch,
         requests=requests,
         warmup_ns=(1,),
+        steady=True,
         latencies_ns=tuple(int(value) for value in spread),
         window_ns=int(window_ns),
+        load_rss_bytes=round(one.memory_mb * 1e6),
         peak_rss_bytes=round(one.memory_mb * 1e6),
-        conditions=Conditions(other_load=one.other_load, steal=None, frequency_mhz=None),
+        conditions=Conditions(other_load=one.other_load, steal=None, frequency_mhz=None, energy_j=None),
     )
 
 

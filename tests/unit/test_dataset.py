@@ -199,7 +199,7 @@ def test_an_image_never_calibrates_and_evaluates(tmp_path: Path) -> None:
 
 def test_choosing_images_loads_no_runtime() -> None:
     code = (
-        "import sys, perftool.model.dataset, perftool.sweep.store, perftool.sweep.remaining\n"
+        "import sys, perftool.model.dataset, perftool.sweep.store\n"
         "import perftool.sweep.locks\n"
         "loaded = {'openvino', 'nncf', 'cv2', 'numpy', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "assert not loaded, loaded"

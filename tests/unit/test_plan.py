@@ -27,16 +27,8 @@ from perftool.record import (
 from perftool.spec import Closed, Explicit, Grid, Hint, Load, Policy, Profile, Sync
 from perftool.sweep.plan import loads, plan
 from perftool.sweep.profile import load_profile, shipped
-from perftool.sweep.remaining import (
-    Evaluation,
-    VisitLeft,
-    generation,
-    next_incarnation,
-    order,
-    planned,
-    remaining,
-    visit_job,
-)
+from perftool.sweep.remaining import Evaluation, next_incarnation, planned, remaining
+from perftool.sweep.rounds import VisitLeft, generation, order, visit_job
 
 HOST = HostInfo(
     cpu="a CPU", isa=("avx2",), cores_usable=2, cores_physical=4, cores_logical=8, smt="on",
@@ -270,8 +262,9 @@ def prepared(weight_format: str) -> Prepared:
 def visited(visit: VisitLeft) -> Visited:
     return Visited(
         configuration=visit.configuration.id, incarnation=0, round=visit.round, position=visit.position,
-        load=visit.load, batch=1, requests=1, warmup_ns=(), latencies_ns=(1,), window_ns=1, peak_rss_bytes=1,
-        conditions=Conditions(other_load=None, steal=None, frequency_mhz=None),
+        load=visit.load, batch=1, requests=1, warmup_ns=(), steady=True, latencies_ns=(1,), window_ns=1,
+        load_rss_bytes=1, peak_rss_bytes=1,
+        conditions=Conditions(other_load=None, steal=None, frequency_mhz=None, energy_j=None),
     )  # fmt: skip
 
 
@@ -280,7 +273,7 @@ def compiled(configuration: str, incarnation: int = 0, precision: str | None = "
     return Compiled(
         configuration=configuration, incarnation=incarnation, pid=1, requested={}, resolved=resolved,
         streams=1, threads=1, requests=1, executed=(), compile_ns=1, first_inference_ns=1,
-        loaded_from_cache=False,
+        loaded_from_cache=False, compile_rss_bytes=1,
         peak_rss_bytes=1,
     )  # fmt: skip
 
@@ -437,7 +430,7 @@ def test_every_process_gets_the_next_number() -> None:
 
 def test_a_visit_becomes_a_job() -> None:
     visit = remaining(run_of()).rounds[1][3]
-    job = visit_job(visit, SMALL.policy)
+    job = visit_job(visit, run_of())
     assert (job.load, job.round, job.position, job.visit_seconds) == (visit.load, 1, 3, 2.0)
 
 

@@ -159,7 +159,7 @@ def test_a_fault_names_the_field_and_what_is_expected(tmp_path: Path, body: str,
         ("loads = []\n" + HEAD + GRID, "loads: expected at least one entry, got an empty list"),
         (
             'objective = "fast"\n' + HEAD + GRID,
-            'objective: expected one of "latency", "throughput", got "fast"',
+            'objective: expected one of "latency", "rate", "throughput", got "fast"',
         ),
         (HEAD + "seed = = 3\n", "line 2, column 8: Invalid value"),
         (HEAD + "\nseed", "line 3: Expected '=' after a key in a key/value pair"),

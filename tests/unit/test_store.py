@@ -15,7 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError
-from perftool.record import FORMAT, Entry, Failed, Header, HostInfo, ModelIdentity, Record, Run, Started
+from perftool.record import (
+    FORMAT,
+    Compiled,
+    Entry,
+    Failed,
+    Header,
+    HostInfo,
+    ModelIdentity,
+    Record,
+    Run,
+    Started,
+    Visited,
+)
 from perftool.spec import Grid, Policy, Profile, ReferenceModel
 from perftool.sweep import store
 from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume, resume_differences
@@ -317,8 +329,8 @@ def test_a_newer_format_is_refused_in_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(InputError) as error:
             use(tmp_path)
         assert one_line(error) == (
-            f"{tmp_path / store.JOURNAL}: written by a newer perftool (journal format 2, this one reads "
-            "up to 1): update perftool to read it"
+            f"{tmp_path / store.JOURNAL}: written by a newer perftool (journal format 3, this one reads "
+            "up to 2): update perftool to read it"
         )
 
 
@@ -349,9 +361,40 @@ def test_an_older_format_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert records(read(tmp_path)) == [Started(pid=7), Started(pid=8)]
 
 
+def test_the_first_format_did_not_tell_memory_by_phase_nor_energy(tmp_path: Path) -> None:
+    written(tmp_path)
+    lines = (
+        {
+            "at_ns": 5,
+            "record": {
+                "type": "compiled", "configuration": "c", "incarnation": 0, "pid": 1, "requested": {},
+                "resolved": {}, "streams": 1, "threads": 1, "requests": 1, "executed": [], "compile_ns": 1,
+                "first_inference_ns": 2, "loaded_from_cache": False, "peak_rss_bytes": 3,
+            },
+        },
+        {
+            "at_ns": 6,
+            "record": {
+                "type": "visited", "configuration": "c", "incarnation": 0, "round": 0, "position": 0,
+                "load": {"type": "closed"}, "batch": 1, "requests": 1, "warmup_ns": [9], "latencies_ns": [8],
+                "window_ns": 8, "peak_rss_bytes": 4,
+                "conditions": {"other_load": 0.1, "steal": None, "frequency_mhz": None},
+            },
+        },
+    )  # fmt: skip
+    with (tmp_path / store.JOURNAL).open("ab") as file:
+        file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+    with_format(tmp_path, 1)
+    compiled, visited = records(read(tmp_path))
+    assert isinstance(compiled, Compiled) and isinstance(visited, Visited)
+    assert (compiled.compile_rss_bytes, compiled.peak_rss_bytes) == (None, 3)
+    assert (visited.steady, visited.load_rss_bytes, visited.peak_rss_bytes) == (None, None, 4)
+    assert visited.conditions.energy_j is None
+
+
 def test_a_format_too_old_is_refused(tmp_path: Path) -> None:
     written(tmp_path)
-    with_format(tmp_path, FORMAT - 1)
+    with_format(tmp_path, 0)
     with pytest.raises(InputError, match=r"line 1: .*journal format 0 cannot be read any more"):
         read(tmp_path)
 

@@ -1,0 +1,134 @@
+"""How much effort a run may spend beyond its rounds, what it has spent, and which decisions want more.
+
+Pure: says which configurations an extra round should visit and what for; `sweep` makes the visits.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from perftool.analysis import metrics
+from perftool.analysis.choose import judgeable, verdicts_of
+from perftool.analysis.leader import BAND, Standing, lead
+from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.analysis.stats import CONFIDENCE, samples_needed
+from perftool.record import Allowed, Focused, Run, Visited
+from perftool.spec import Limits, Objective
+
+#: The confidence that a decision takes once it is looked at again and again: looking ten times at intervals
+#: of this confidence errs about as often as looking once at one of 95 % (Pocock, Biometrika 64, 1977).
+LOOKED_AGAIN = 0.99
+
+
+class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A decision that is open, and the configurations that more visits would decide it by."""
+
+    configurations: tuple[str, ...]
+    text: str
+
+
+def extra_visits_allowed(run: Run) -> int:
+    """Return the budget of visits beyond the rounds: the profile's, and what the user allowed later."""
+    allowed = [entry.record for entry in run.entries if isinstance(entry.record, Allowed)]
+    return run.header.profile.policy.extra_visits + sum(one.extra_visits for one in allowed)
+
+
+def percentile_allowed(run: Run) -> bool:
+    """Tell whether the run may go on until its samples carry the percentile of the latency limit."""
+    allowed = (entry.record for entry in run.entries if isinstance(entry.record, Allowed))
+    return run.header.profile.policy.carry_percentile or any(one.carry_percentile for one in allowed)
+
+
+def extra_visits(run: Run) -> int:
+    """Count the visits made out of the budget: repeats of disturbed ones, and those that were to decide."""
+    deciding = _deciding(run)
+    return repeats(run) + sum(
+        entry.record.round in deciding for entry in run.entries if isinstance(entry.record, Visited)
+    )
+
+
+def repeats(run: Run) -> int:
+    """Count the visits that repeated a disturbed one: all but the first to the same thing in a round."""
+    visits = [entry.record for entry in run.entries if isinstance(entry.record, Visited)]
+    seen = Counter((visit.configuration, visit.load, visit.round) for visit in visits)
+    deciding = _deciding(run)
+    return sum(count - 1 for (_, _, round), count in seen.items() if round not in deciding)
+
+
+def repeats_left(run: Run) -> int:
+    """Return how many disturbed visits may still be repeated: half the budget is kept for deciding.
+
+    On a machine that is never quiet, repeats would eat all of it and settle nothing.
+    """
+    allowed = extra_visits_allowed(run)
+    return max(0, min(allowed // 2 - repeats(run), allowed - extra_visits(run)))
+
+
+def _deciding(run: Run) -> frozenset[int]:
+    """Return the extra rounds that were to decide."""
+    focused = (entry.record for entry in run.entries if isinstance(entry.record, Focused))
+    return frozenset(one.round for one in focused if one.purpose == "decide")
+
+
+def open_questions(
+    summary: Summary, objective: Objective, limits: Limits, looked_at: Mapping[str, int]
+) -> tuple[Question, ...]:
+    """Return the decisions that more visits may settle, the closest first.
+
+    A configuration is asked for where it is undecided against the leader, or where the interval of its
+    latency crosses the limit and it would matter. `looked_at` counts the extra rounds that each has had:
+    after the first look a decision is clear only at a higher confidence.
+    """
+    judged, _ = judgeable(summary, limits)
+    metric = metrics.objective_metric(objective, limits)
+    verdicts, reasons = verdicts_of(summary, metric, judged)
+    passing = [one for one in summary.configurations if one.id not in reasons]
+    questions: list[tuple[float, Question]] = []
+    leader: ConfigurationResult | None = None
+    if passing and metric.series is not None:
+        leader, standings = lead(summary, metric, passing, lambda id: _confidence(looked_at.get(id, 0)))
+        for id, found in standings.items():
+            if found.kind == "undecided":
+                questions.append((_distance(found), _between(id, leader.id)))
+    latency = metrics.LATENCY[limits.percentile].name
+    best = metric.value(leader) if leader else None
+    for one in summary.configurations:
+        verdict = verdicts.get(one.id)
+        if verdict is None or latency not in verdict.crossed or set(verdict.missed) - {latency}:
+            continue
+        value = metric.value(one)
+        if value is not None and (best is None or _as_good(metric, value, best)):
+            text = f"whether {one.id} keeps the latency limit"
+            questions.append((0.0, Question(configurations=(one.id,), text=text)))
+    return tuple(question for _, question in sorted(questions, key=lambda pair: pair[0]))
+
+
+def short_of_samples(summary: Summary, limits: Limits) -> tuple[str, ...]:
+    """Return the configurations whose samples cannot carry the latency limit's percentile yet."""
+    if limits.latency_ms is None:
+        return ()
+    needed = samples_needed(limits.percentile)
+    return tuple(
+        one.id
+        for one in summary.configurations
+        if one.status == "ok" and one.latency_ms is not None and one.latency_ms.n < needed
+    )
+
+
+def _confidence(looks: int) -> float:
+    return LOOKED_AGAIN if looks else CONFIDENCE
+
+
+def _between(id: str, leader: str) -> Question:
+    return Question(configurations=(leader, id), text=f"{id} against {leader}")
+
+
+def _distance(found: Standing) -> float:
+    return abs(found.ratio.point - 1) if found.ratio else 0.0
+
+
+def _as_good(metric: metrics.Metric, value: float, best: float) -> bool:
+    """Tell whether a value would at least tie with the best, were it to pass."""
+    ratio = value / best if metric.better == "higher" else best / value
+    return ratio >= 1 - BAND
