@@ -33,6 +33,10 @@ class HostInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     perftool: str
 
 
+#: A visit is disturbed when other processes, or the hypervisor, took more than this share of all CPU time.
+FOREIGN_LOAD = 0.10
+
+
 class Conditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the machine did during a visit: shares of all its CPU time, 0 to 1; None where unknown.
 

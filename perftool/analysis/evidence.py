@@ -6,12 +6,10 @@ from statistics import median
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.record import Compiled, Failed, Offered, Planned, Prepared, Run, Visited
+from perftool.record import FOREIGN_LOAD, Compiled, Failed, Offered, Planned, Prepared, Run, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
 
 NS_PER_MS = 1e6
-#: A visit is disturbed when other processes, or the hypervisor, took more than this share of all CPU time.
-FOREIGN_LOAD = 0.10
 
 
 class Evidence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

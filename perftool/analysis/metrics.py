@@ -245,9 +245,9 @@ def rate_metric(limits: Limits) -> Metric:
     )
 
 
-def why_missing(metric: Metric, result: ConfigurationResult, limits: Limits = Limits()) -> str:
-    """Say why a metric has no value, in the words of a reason."""
-    if metric.name == "rate" and limits.slo_ms is not None:
+def why_missing(metric: Metric, result: ConfigurationResult, limits: Limits | None = None) -> str:
+    """Say why a metric has no value, in the words of a reason; the rate's needs the limits."""
+    if metric.name == "rate" and limits is not None and limits.slo_ms is not None:
         return rate_under_bound(result.open, limits.percentile, limits.slo_ms).reason
     latency = result.latency_sync_ms if metric is LATENCY_SYNC else result.latency_ms
     for percentile, row in LATENCY.items():

@@ -5,14 +5,15 @@ is measured next is not decided here. docs/measurement.md explains the statistic
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from perftool.analysis import stats
+from perftool.analysis.queueing import busy_share, completions, falls_behind
 from perftool.analysis.result import LatencyIntervals, RatePoint, Refusal
 from perftool.analysis.stats import Estimate
 from perftool.record import Offered
@@ -26,8 +27,6 @@ BLOCK_REQUESTS = 8
 LATE_SHARE = 0.05
 #: ... and above this many milliseconds.
 LATE_MS = 1.0
-#: How many standard errors the pace of a full server must be away from the offered rate.
-SURE = 2.0
 
 _NS_PER_MS = 1e6
 
@@ -70,14 +69,7 @@ def _point(records: Sequence[Offered]) -> RatePoint:
         rate_fps=load.rate_fps,
         arrivals=load.arrivals,
         served_fps=served,
-        latency_ms=NO_LATENCY
-        if refusal
-        else LatencyIntervals(
-            p50=stats.percentile_estimate(visits, 50),
-            p90=stats.percentile_estimate(visits, 90),
-            p95=stats.percentile_estimate(visits, 95),
-            p99=stats.percentile_estimate(visits, 99),
-        ),
+        latency_ms=NO_LATENCY if refusal else _latency(visits, independent_samples(records)),
         n=sum(len(record.latencies_ns) for record in records),
         visits=len(visits),
         lag_ms=lag_ms,
@@ -107,6 +99,36 @@ def _visits(records: Sequence[Offered]) -> list[list[float]]:
     return [block.tolist() for latencies, count in pairs for block in np.array_split(latencies, count)]
 
 
+def _latency(visits: Sequence[Sequence[float]], independent: float) -> LatencyIntervals:
+    """Return the percentiles, each with its interval where the samples are worth enough independent ones."""
+
+    def estimate(percentile: float) -> Estimate | None:
+        found = stats.percentile_estimate(visits, percentile)
+        if found is None or independent >= stats.samples_needed(percentile):
+            return found
+        return Estimate(point=found.point, low=None, high=None)
+
+    return LatencyIntervals(p50=estimate(50), p90=estimate(90), p95=estimate(95), p99=estimate(99))
+
+
+def independent_samples(records: Sequence[Offered]) -> float:
+    """Return about how many independent samples the requests of one rate are worth.
+
+    Under Poisson arrivals a queue forgets within some 1 / (1 - load)^2 requests (Whitt, Management Science
+    35, 1989), where load is the share of time that its server is busy: 662 requests are worth 165 at half
+    load, and 7 at nine tenths. A window that is not long against that memory has seen few of the queue's
+    long days, and nothing inside it tells so: in simulations an interval over the blocks of 662 requests
+    covered p99 in 8 % of all cases at nine tenths, instead of 95 %. Even arrivals make no such queue.
+    """
+    return sum(
+        len(record.latencies_ns) * max(0.0, 1 - busy_share(record)) ** 2
+        if record.load.arrivals == "poisson"
+        else len(record.latencies_ns)
+        for record in records
+        if record.latencies_ns
+    )
+
+
 def _served_fps(records: Sequence[Offered]) -> float | None:
     """Return the images per second between the first and the last completion, over all windows.
 
@@ -116,15 +138,10 @@ def _served_fps(records: Sequence[Offered]) -> float | None:
     images, span_ns = 0, 0.0
     for record in records:
         if len(record.latencies_ns) > 1:
-            done = _completions(record)
+            done = completions(record)
             images += record.batch * (len(done) - 1)
             span_ns += float(done[-1] - done[0])
     return images * 1e9 / span_ns if span_ns > 0 else None
-
-
-def _completions(record: Offered) -> NDArray[np.int64]:
-    """Return when the window's requests were done, in order, in nanoseconds from its opening."""
-    return np.sort(np.asarray(record.arrivals_ns) + np.asarray(record.latencies_ns))
 
 
 def _quantile_ms(values_ns: Sequence[int], percentile: float) -> float:
@@ -163,42 +180,14 @@ def _refusal(
     return None, None
 
 
-def falls_behind(record: Offered) -> bool:
-    """Tell whether a window shows a server that is always full and slower than the offered rate.
-
-    A queue can be long by the chance of arrivals alone, so its length is no witness. The pace of a full
-    server is: while every request in flight is taken, completions come as fast as it can make them, whatever
-    the arrivals do. So: from the last arrival back, as long as each found all requests taken; where that is
-    half of the window's arrivals at least, the pace of the completions meanwhile (counted by whole rounds of
-    the requests, which may finish in step), less `SURE` standard errors, is compared with the offered rate.
-    """
-    at = np.asarray(record.arrivals_ns)
-    count, requests = len(at), record.requests
-    if not count:
-        return False
-    done = _completions(record)
-    present = np.arange(count) - np.searchsorted(done, at, side="right")
-    free = np.flatnonzero(present < requests)
-    first = int(free[-1]) + 1 if len(free) else 0
-    if 2 * (count - first) < count:
-        return False
-    full = done[int(np.searchsorted(done, at[min(first, count - 1)])) : count - requests + 1]
-    rounds = np.diff(full[::requests])
-    if len(rounds) < 3:
-        return False
-    error = float(rounds.std(ddof=1)) / math.sqrt(len(rounds))
-    fastest_ns = float(rounds.mean()) - SURE * error
-    return fastest_ns > requests * record.batch / record.load.rate_fps * 1e9
-
-
 # ---------------------------------------------------------------- the rate under a bound
 
 
 class _At(NamedTuple):
-    """A latency at a rate; infinite where the rate is more than the server can take."""
+    """A latency at a rate: infinite where that is more than the server can take, None where unknown."""
 
     rate: float
-    ms: float
+    ms: float | None
 
 
 def rate_under_bound(points: Sequence[RatePoint], percentile: int, bound_ms: float) -> RateUnderBound:
@@ -210,50 +199,35 @@ def rate_under_bound(points: Sequence[RatePoint], percentile: int, bound_ms: flo
     holds is the answer.
 
     The interval is where the upper and the lower ends of the percentile's intervals cross the bound. Its low
-    end is 0 where the upper end misses the bound at the lowest rate already. Its high end is the overloaded
-    rate where there is nothing to interpolate, and None where the lower end keeps the bound to the last.
+    end is 0 where the upper end misses the bound at the lowest rate already; its high end is the overloaded
+    rate where there is nothing to interpolate. There is no interval where a percentile on the way to either
+    end has none, or where the lower ends keep the bound to the last.
     """
     ordered = sorted(points, key=lambda point: point.rate_fps)
     answering = [point for point in ordered if _answers(point, percentile)]
     if not answering:
         return _without(percentile, bound_ms, None, _why_none(points, percentile))
     middle = list(_curve(answering, percentile, "point"))
-    holding = _holding(middle, bound_ms)
-    if holding == 0:
-        return _without(percentile, bound_ms, None, _lowest_misses(middle[0], percentile, bound_ms))
-    holds = middle[holding - 1].rate
-    if holding == len(middle):
+    holding = list(takewhile(lambda at: at.ms is not None and at.ms <= bound_ms, middle))
+    if not holding:
+        return _without(percentile, bound_ms, None, _lowest_misses(answering[0], percentile, bound_ms))
+    holds = holding[-1].rate
+    if len(holding) == len(middle):
         reason = f"every rate tried keeps the bound, so it is at least {holds:.4g} images/s"
         return _without(percentile, bound_ms, holds, reason)
     rate = _crossing(middle, bound_ms)
-    low, high = _interval(answering, percentile, bound_ms)
+    assert rate is not None
+    low = _crossing(_curve(answering, percentile, "high"), bound_ms)
+    high = _crossing(_curve(answering, percentile, "low"), bound_ms, beyond=True)
     return RateUnderBound(
         percentile=percentile,
         bound_ms=bound_ms,
-        rate=Estimate(
-            point=rate,
-            low=None if low is None else min(low, rate),
-            high=None if high is None else max(high, rate),
-        ),
+        rate=Estimate(point=rate, low=None, high=None)
+        if low is None or high is None
+        else Estimate(point=rate, low=min(low, rate), high=max(high, rate)),
         holds_fps=holds,
         reason="",
     )
-
-
-def _interval(
-    points: Sequence[RatePoint], percentile: int, bound_ms: float
-) -> tuple[float | None, float | None]:
-    """Return where the ends of the percentile's intervals cross the bound; None where there are none."""
-    estimates = [point.percentile(percentile) for point in points]
-    if any(found is not None and found.low is None for found in estimates):
-        return None, None
-    low = _crossing(list(_curve(points, percentile, "high")), bound_ms)
-    lower_ends = list(_curve(points, percentile, "low"))
-    holding = _holding(lower_ends, bound_ms)
-    if holding == len(lower_ends):
-        return low, None
-    missing = lower_ends[holding]
-    return low, missing.rate if math.isinf(missing.ms) else _crossing(lower_ends, bound_ms)
 
 
 def _without(percentile: int, bound_ms: float, holds: float | None, reason: str) -> RateUnderBound:
@@ -272,30 +246,34 @@ def _curve(
         yield _At(point.rate_fps, math.inf if found is None else getattr(found, end))
 
 
-def _holding(curve: Sequence[_At], bound_ms: float) -> int:
-    """Count the rates, from the lowest, before the first that misses the bound."""
-    return next((index for index, at in enumerate(curve) if at.ms > bound_ms), len(curve))
+def _crossing(curve: Iterable[_At], bound_ms: float, *, beyond: bool = False) -> float | None:
+    """Return the rate at which a curve first crosses the bound: 0 where its lowest rate misses it already.
+
+    None where it never does, or where a latency before that is unknown. Where the curve goes to infinity
+    there is nothing to interpolate: the last rate that holds is returned, or the one `beyond`.
+    """
+    last: _At | None = None
+    for at in curve:
+        if at.ms is None:
+            return None
+        if at.ms > bound_ms:
+            if last is None or last.ms is None:
+                return 0.0
+            if math.isinf(at.ms):
+                return at.rate if beyond else last.rate
+            share = math.log(bound_ms / last.ms) / math.log(at.ms / last.ms)
+            return last.rate + share * (at.rate - last.rate)
+        last = at
+    return None
 
 
-def _crossing(curve: Sequence[_At], bound_ms: float) -> float:
-    """Return the rate at which a curve crosses the bound; 0 where even its lowest rate misses it."""
-    holding = _holding(curve, bound_ms)
-    if holding == 0:
-        return 0.0
-    last = curve[holding - 1]
-    if holding == len(curve) or math.isinf(curve[holding].ms):
-        return last.rate
-    first = curve[holding]
-    share = math.log(bound_ms / last.ms) / math.log(first.ms / last.ms)
-    return last.rate + share * (first.rate - last.rate)
-
-
-def _lowest_misses(lowest: _At, percentile: int, bound_ms: float) -> str:
-    if math.isinf(lowest.ms):
-        return f"even the lowest rate tried, {lowest.rate:.4g} images/s, is more than it can serve"
+def _lowest_misses(lowest: RatePoint, percentile: int, bound_ms: float) -> str:
+    found = lowest.percentile(percentile)
+    if found is None:
+        return f"even the lowest rate tried, {lowest.rate_fps:.4g} images/s, is more than it can serve"
     return (
-        f"even the lowest rate tried, {lowest.rate:.4g} images/s, misses the bound: "
-        f"p{percentile} is {lowest.ms:.4g} ms, above {bound_ms:.4g} ms"
+        f"even the lowest rate tried, {lowest.rate_fps:.4g} images/s, misses the bound: "
+        f"p{percentile} is {found.point:.4g} ms, above {bound_ms:.4g} ms"
     )
 
 

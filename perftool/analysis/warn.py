@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from perftool.analysis.evidence import FOREIGN_LOAD, Evidence, disturbed
+from perftool.analysis.evidence import Evidence, disturbed
 from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, trend
 from perftool.record import (
+    FOREIGN_LOAD,
     Compiled,
     DeviceMissing,
     Evaluated,

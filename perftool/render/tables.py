@@ -6,7 +6,6 @@ they are shown as Text, which reads no markup, and stripped of control character
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
@@ -17,6 +16,8 @@ from perftool.analysis import metrics
 from perftool.analysis.metrics import Metric
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.render.numbers import ABSENT, figure, plain, span
+from perftool.render.resources import resources, resources_legend
+from perftool.render.tabular import empty_table
 
 CHOICE_MARK = ">"
 FRONT_MARK = "*"
@@ -30,6 +31,8 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
         configurations(summary, recommendation),
         legend(summary, recommendation),
     ]
+    if any(one.status == "ok" for one in (*summary.configurations, *summary.baselines)):
+        parts += [resources(summary), resources_legend(summary)]
     if any(one.status != "ok" for one in (*summary.configurations, *summary.baselines)):
         parts.append(not_measured(summary))
     parts.append(choice(summary, recommendation))
@@ -59,8 +62,14 @@ def heading(summary: Summary) -> Text:
         noise.append(f"{run.measuring_share:.0%} of {run.wall_seconds:.0f} s spent measuring")
     everything = (*summary.configurations, *summary.baselines)
     outliers = sum(one.outliers for one in everything)
-    noise.append(f"{outliers} of {sum(one.visits for one in everything)} visits outliers")
+    visits = sum(one.visits for one in everything)
+    noise.append(f"{outliers} of {visits} visits outliers")
     lines.append(", ".join(noise))
+    if run.extra_visits_allowed:
+        lines.append(
+            f"{run.extra_visits} of {run.extra_visits_allowed} extra visits made, "
+            f"{sum(one.disturbed for one in everything)} visits disturbed"
+        )
     text = Text("\n").join(Text(plain(line)) for line in lines)
     text.highlight_words([run.model], "bold")
     return text
@@ -72,7 +81,7 @@ def heading(summary: Summary) -> Text:
 def configurations(summary: Summary, recommendation: Recommendation) -> Table:
     """Return a row for each measured configuration, the best first, and below them the baselines."""
     columns = _columns(summary, recommendation)
-    table = _table()
+    table = empty_table()
     table.add_column("", no_wrap=True)
     table.add_column("configuration", overflow="fold")
     table.add_column("runs in", no_wrap=True)
@@ -86,11 +95,6 @@ def configurations(summary: Summary, recommendation: Recommendation) -> Table:
             table.add_row(*_row(result, recommendation, columns), style="bold green" if chosen else None)
         table.add_section()
     return table
-
-
-def _table() -> Table:
-    """Return an empty table: a rule below the headings, one space between columns."""
-    return Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
 
 
 def best_first(results: Iterable[ConfigurationResult], metric: Metric) -> list[ConfigurationResult]:
@@ -178,7 +182,7 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
 
 def not_measured(summary: Summary) -> Table:
     """Return the configurations that failed or were left out, each with its reason."""
-    table = _table()
+    table = empty_table()
     table.add_column("not measured", overflow="fold")
     table.add_column("", no_wrap=True)
     table.add_column("reason", overflow="fold")
@@ -243,7 +247,7 @@ def _asked(recommendation: Recommendation) -> str:
 
 def rejections(recommendation: Recommendation) -> Table:
     """Return every candidate that was not chosen, with its reason."""
-    table = _table()
+    table = empty_table()
     table.add_column("not chosen", overflow="fold")
     table.add_column("reason", overflow="fold")
     for one in recommendation.rejected:

@@ -1,0 +1,9 @@
+"""How every table of a run looks."""
+
+from rich import box
+from rich.table import Table
+
+
+def empty_table() -> Table:
+    """Return an empty table: a rule below the headings, one space between columns."""
+    return Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False, header_style="bold")
