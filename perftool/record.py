@@ -262,6 +262,8 @@ class LeftOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 #: A configuration, or an evaluation, that has failed this often is given up.
 ATTEMPTS = 2
+#: The stages whose failures count against a configuration.
+MEASURING = ("compile", "visit", "offer")
 
 
 class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="planned"):

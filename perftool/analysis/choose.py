@@ -120,7 +120,7 @@ def _nothing(
     warnings: tuple[str, ...],
 ) -> Recommendation:
     """Say that nothing passes, and what comes nearest."""
-    missed = sorted((verdict.excess, id) for id, verdict in verdicts.items() if verdict.reasons)
+    missed = sorted((verdict.excess if verdict.reasons else math.inf, id) for id, verdict in verdicts.items())
     nearest = [
         NearMiss(id=id, reason=reasons[id], excess=excess if math.isfinite(excess) else None)
         for excess, id in missed[:_NEAREST]

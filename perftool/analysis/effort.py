@@ -12,7 +12,7 @@ from perftool.analysis import metrics
 from perftool.analysis.choose import judgeable, verdicts_of
 from perftool.analysis.leader import BAND, Standing, lead
 from perftool.analysis.result import ConfigurationResult, Summary
-from perftool.analysis.stats import CONFIDENCE, samples_needed
+from perftool.analysis.stats import CONFIDENCE, MIN_VISITS, samples_needed
 from perftool.record import Allowed, Focused, Run, Visited
 from perftool.spec import Limits, Objective
 
@@ -78,7 +78,8 @@ def open_questions(
 
     A configuration is asked for where it is undecided against the leader, or where the interval of its
     latency crosses the limit and it would matter. `looked_at` counts the extra rounds that each has had:
-    after the first look a decision is clear only at a higher confidence.
+    after the first look a decision is clear only at a higher confidence. Where there are fewer rounds than
+    an interval takes, the user wanted a quick look, and nothing is asked.
     """
     judged, _ = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits)
@@ -89,7 +90,7 @@ def open_questions(
     if passing and metric.series is not None:
         leader, standings = lead(summary, metric, passing, lambda id: _confidence(looked_at.get(id, 0)))
         for id, found in standings.items():
-            if found.kind == "undecided":
+            if found.kind == "undecided" and found.rounds >= MIN_VISITS:
                 questions.append((_distance(found), _between(id, leader.id)))
     latency = metrics.LATENCY[limits.percentile].name
     best = metric.value(leader) if leader else None

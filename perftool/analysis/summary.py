@@ -36,6 +36,7 @@ from perftool.analysis.stats import Estimate, Trend
 from perftool.analysis.warn import configuration_warnings, run_warnings
 from perftool.record import (
     ATTEMPTS,
+    MEASURING,
     Compiled,
     Evaluated,
     Finished,
@@ -154,7 +155,7 @@ def _executed(compiled: Compiled | None) -> tuple[str | None, float | None]:
 def _status(
     configuration: Configuration, found: Evidence, left_out: dict[str, str]
 ) -> tuple[Status, str | None]:
-    lost = [one for one in found.failed if one.stage in ("compile", "visit")]
+    lost = [one for one in found.failed if one.stage in MEASURING]
     if len(lost) >= ATTEMPTS:
         return "failed", f"given up: {lost[-1].stage} failed {len(lost)} times, last: {lost[-1].reason}"
     if found.closed:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from perftool.errors import PerftoolError
 from perftool.record import (
     ATTEMPTS,
+    MEASURING,
     Compiled,
     Entry,
     Evaluated,
@@ -137,7 +138,7 @@ def _unprepared(records: list[Record]) -> dict[str, str]:
 
 def _given_up(plan: Planned, records: list[Record], unprepared: dict[str, str]) -> Iterator[GivenUp]:
     """Yield the configurations that are not tried any more."""
-    failures = [r for r in records if isinstance(r, Failed) and r.stage in ("compile", "visit")]
+    failures = [r for r in records if isinstance(r, Failed) and r.stage in MEASURING]
     reasons = {failure.subject: failure.reason for failure in failures}
     counts = Counter(failure.subject for failure in failures)
     for configuration in plan.configurations:

@@ -87,6 +87,7 @@ def started(
 ) -> "subprocess.Popen[str]":
     """Start a sweep that lasts some seconds, and return while its first rounds are measured."""
     arguments = ["sweep", tiny, "--out", folder, "--precision", "FP32", "--batch", 1, "--visit-seconds", 0.25]
+    arguments += ["--extra-visits", 0]
     process = subprocess.Popen(
         [
             sys.executable,

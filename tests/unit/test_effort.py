@@ -1,0 +1,209 @@
+"""Extra effort: what it is spent on, how much of it, and when it ends. Synthetic journals, nothing runs."""
+
+import msgspec
+import pytest
+from journals import SECOND, Journal, Measured, changed, visited
+
+from perftool.analysis.choose import choose
+from perftool.analysis.effort import (
+    extra_visits,
+    extra_visits_allowed,
+    open_questions,
+    percentile_allowed,
+    repeats,
+    repeats_left,
+)
+from perftool.analysis.summary import summarize
+from perftool.record import Allowed, Entry, Focused, Offered, Run, Visited
+from perftool.spec import Closed, Limits, Open, Policy
+from perftool.sweep.focus import next_focus
+from perftool.sweep.remaining import remaining
+from perftool.sweep.rounds import VisitLeft
+
+NO_LIMITS = Limits(accuracy_drop_pp=None)
+WOBBLING = Measured(precision="INT8", streams=2, fps=30.0, factors=(1.0, 1.1, 0.9, 1.04, 0.95, 1.02))
+RIVAL = Measured(precision="INT8", streams=1, fps=29.5)
+BEATEN = Measured(precision="FP32", fps=8.0)
+
+
+def policy(**fields: object) -> Policy:
+    return Policy(rounds=6, **fields)
+
+
+def journal(*measured: Measured, extra: int = 20, limits: Limits = NO_LIMITS, **fields: object) -> Run:
+    made = Journal(measured, finished=False)
+    return made.run(policy=policy(extra_visits=extra, **fields), limits=limits)
+
+
+def with_records(run: Run, *records: object) -> Run:
+    entries = tuple(Entry(at_ns=SECOND * 10**10, record=record) for record in records)
+    return msgspec.structs.replace(run, entries=(*run.entries, *entries))
+
+
+def visit(one: Measured, round: int, fps: float, other_load: float | None = None) -> Visited:
+    loaded = changed(one, other_load=other_load)
+    return visited(loaded, round, 0, fps, one.streams, sync=False)
+
+
+def followed(run: Run, focus: Focused, fps: dict[str, float]) -> Run:
+    """Do what a focus asks for: each of its configurations at a given throughput."""
+    known = {one.id: one for one in (WOBBLING, RIVAL, BEATEN)}
+    visits = [visit(known[id], focus.round, fps[id]) for id in focus.configurations]
+    return with_records(run, focus, *visits)
+
+
+def test_the_undecided_get_the_next_round_and_the_beaten_do_not() -> None:
+    focus = next_focus(journal(WOBBLING, RIVAL, BEATEN))
+    assert focus is not None
+    assert focus.round == 6
+    assert focus.purpose == "decide"
+    assert focus.load == Closed()
+    assert set(focus.configurations) == {WOBBLING.id, RIVAL.id}
+    (question,) = focus.questions
+    assert set(question.split(" against ")) == {WOBBLING.id, RIVAL.id}
+
+
+def test_nothing_is_asked_where_everything_is_clear_or_nothing_was_allowed() -> None:
+    assert next_focus(journal(changed(WOBBLING, factors=(1.0,)), BEATEN)) is None
+    assert next_focus(journal(WOBBLING, RIVAL, extra=0)) is None
+    assert next_focus(journal(WOBBLING, RIVAL, extra=1)) is None, "one visit compares nothing"
+
+
+def test_the_budget_ends_the_effort_and_the_report_says_what_stayed_open() -> None:
+    run = journal(WOBBLING, RIVAL, BEATEN, extra=5)
+    seen = []
+    while (focus := next_focus(run)) is not None:
+        seen.append(focus.round)
+        wobble = 1.1 if focus.round % 2 else 0.9
+        run = followed(run, focus, {WOBBLING.id: 30.0 * wobble, RIVAL.id: 29.5})
+    assert seen == [6, 7], "two visits a round out of five"
+    assert extra_visits(run) == 4
+    summary = summarize(run)
+    assert (summary.run.extra_visits, summary.run.extra_visits_allowed) == (4, 5)
+    found = choose(summary, "throughput", NO_LIMITS)
+    assert found.open and RIVAL.id in found.open[0]
+
+
+def test_after_the_first_look_a_decision_takes_99_percent() -> None:
+    behind = changed(RIVAL, fps=28.0, wobble=0.001)
+    ahead = changed(WOBBLING, factors=(1.0, 1.001))
+    seven = summarize(journal(changed(ahead, rounds=7), changed(behind, rounds=7)))
+    assert open_questions(seven, "throughput", NO_LIMITS, {}) == ()
+    asked = open_questions(seven, "throughput", NO_LIMITS, {behind.id: 1})
+    assert [one.configurations for one in asked] == [(ahead.id, behind.id)], "7 rounds carry no 99 %"
+    eight = summarize(journal(changed(ahead, rounds=8), changed(behind, rounds=8)))
+    assert open_questions(eight, "throughput", NO_LIMITS, {behind.id: 2}) == ()
+
+
+def test_a_latency_limit_that_its_interval_crosses_is_asked_for_where_it_matters() -> None:
+    shaky = changed(WOBBLING, factors=(1.0, 1.3, 0.8, 1.1, 0.75, 1.0))
+    p50 = summarize(journal(shaky, BEATEN)).configurations[0].latency_intervals_ms
+    assert p50 is not None and p50.p50 is not None and p50.p50.low is not None and p50.p50.high is not None
+    limits = Limits(accuracy_drop_pp=None, latency_ms=p50.p50.point + 0.5)
+    assert p50.p50.low < limits.latency_ms < p50.p50.high
+    focus = next_focus(journal(shaky, BEATEN, limits=limits))
+    assert focus is not None
+    assert focus.configurations == (shaky.id,)
+    assert focus.questions == (f"whether {shaky.id} keeps the latency limit",)
+    memory = msgspec.structs.replace(limits, memory_mb=1.0)
+    assert next_focus(journal(shaky, BEATEN, limits=memory)) is None, "it fails by its memory anyway"
+
+
+def test_a_percentile_is_carried_whatever_the_budget_where_the_user_allows_it() -> None:
+    limits = Limits(accuracy_drop_pp=None, latency_ms=1000.0, percentile=99)
+    run = journal(changed(WOBBLING, completions=40), extra=0, limits=limits)
+    assert next_focus(run) is None
+    found = choose(summarize(run), "throughput", limits)
+    assert found.id is None
+    assert found.nearest[0].reason == "p99 not measurable: 240 of 662 samples"
+    assert found.open == (
+        "p99 takes 662 samples of each configuration, which 1 have not yet: about 1 min more "
+        "(--carry-percentile allows it)",
+    )
+    allowed = with_records(run, Allowed(extra_visits=0, carry_percentile=True))
+    assert percentile_allowed(allowed) and not percentile_allowed(run)
+    rounds = 0
+    while (focus := next_focus(allowed)) is not None:
+        assert focus.purpose == "carry"
+        allowed = followed(allowed, focus, {WOBBLING.id: 30.0})
+        rounds += 1
+    assert rounds == 11, "240 + 11 x 40 = 680 samples"
+    assert extra_visits(allowed) == 0
+    assert choose(summarize(allowed), "throughput", limits).id == WOBBLING.id
+
+
+def test_what_the_user_allows_when_resuming_comes_on_top() -> None:
+    run = with_records(journal(WOBBLING, RIVAL, extra=3), Allowed(extra_visits=7, carry_percentile=False))
+    assert extra_visits_allowed(run) == 10
+
+
+# ---------------------------------------------------------------- disturbed visits
+
+
+def test_a_disturbed_visit_is_repeated_once_at_the_end_of_its_round() -> None:
+    run = journal(WOBBLING, BEATEN)
+    assert not remaining(run).rounds
+    entries = list(run.entries)
+    for number, entry in enumerate(entries):
+        if isinstance(entry.record, Visited) and entry.record.round == 2:
+            conditions = msgspec.structs.replace(entry.record.conditions, other_load=0.3)
+            entries[number] = Entry(
+                at_ns=entry.at_ns, record=msgspec.structs.replace(entry.record, conditions=conditions)
+            )
+    loaded = msgspec.structs.replace(run, entries=tuple(entries))
+    left = remaining(loaded)
+    assert [len(visits) for visits in left.rounds] == [2]
+    assert {one.configuration.id for one in left.rounds[0]} == {WOBBLING.id, BEATEN.id}
+    assert {one.round for one in left.rounds[0]} == {2}
+    again = with_records(loaded, visit(WOBBLING, 2, 30.0), visit(BEATEN, 2, 8.0, other_load=0.4))
+    assert not remaining(again).rounds, "once is enough, quiet or not"
+    assert repeats(again) == extra_visits(again) == 2
+    result = summarize(again).configurations[0]
+    assert (result.visits, result.disturbed) == (7, 1)
+    assert "1 of 1 disturbed visits were repeated, and do not count" in result.warnings
+    assert summarize(again).series[WOBBLING.id].throughput_fps[2] == pytest.approx(30.0)
+    both = summarize(again).series[BEATEN.id].throughput_fps[2]
+    assert both != pytest.approx(8.0), "where all visits of a round were disturbed all of them speak"
+
+
+def test_repeats_take_half_of_the_budget_at_most() -> None:
+    run = journal(changed(WOBBLING, other_load=0.5), changed(BEATEN, other_load=0.5), extra=6)
+    assert repeats_left(run) == 3
+    assert sum(len(visits) for visits in remaining(run).rounds) == 3
+    assert repeats_left(journal(WOBBLING, extra=1)) == 0
+
+
+# ---------------------------------------------------------------- rounds of open load
+
+
+def offered(left: VisitLeft) -> Offered:
+    assert isinstance(left.load, Open)
+    return Offered(
+        configuration=left.configuration.id, incarnation=0, round=left.round, position=left.position,
+        load=left.load, batch=1, requests=1, warmup_ns=(), arrivals_ns=(1, 2), latencies_ns=(5, 5),
+        lags_ns=(0, 0), unserved=0, window_ns=10, load_rss_bytes=None, peak_rss_bytes=1,
+        conditions=visit(WOBBLING, 0, 1.0).conditions,
+    )  # fmt: skip
+
+
+def test_open_load_offers_shares_of_what_the_rounds_measured() -> None:
+    steady = changed(RIVAL, wobble=0.0)
+    made = Journal((steady,), machine=(1.0,), finished=False)
+    run = made.run(policy=policy(open_shares=(0.5, 0.8)), loads=("closed", "open"), limits=NO_LIMITS)
+    left = remaining(run)
+    assert [len(visits) for visits in left.rounds] == [2] * 6
+    first = left.rounds[0]
+    assert sorted(one.load.rate_fps for one in first if isinstance(one.load, Open)) == [14.8, 23.6]
+    seeds = {one.load.seed for visits in left.rounds for one in visits if isinstance(one.load, Open)}
+    assert len(seeds) == 6, "every round draws its own gaps, the same for all configurations"
+    done = with_records(run, *(offered(one) for visits in left.rounds for one in visits))
+    assert not remaining(done).rounds
+    slower = with_records(run, visit(steady, 6, 10.0))
+    assert remaining(slower).rounds == left.rounds, "extra rounds do not move the rates"
+
+
+def test_open_load_waits_for_the_rounds() -> None:
+    made = Journal((changed(RIVAL, rounds=5),), finished=False)
+    run = made.run(policy=policy(), loads=("closed", "open"), limits=NO_LIMITS)
+    left = remaining(run)
+    assert [[one.load for one in visits] for visits in left.rounds] == [[Closed()]]
