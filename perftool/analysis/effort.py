@@ -4,7 +4,6 @@ Pure: says which configurations an extra round should visit and what for; `sweep
 """
 
 from collections import Counter
-from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -12,13 +11,9 @@ from perftool.analysis import metrics
 from perftool.analysis.choose import judgeable, verdicts_of
 from perftool.analysis.leader import BAND, Standing, lead
 from perftool.analysis.result import ConfigurationResult, Summary
-from perftool.analysis.stats import CONFIDENCE, MIN_VISITS, samples_needed
+from perftool.analysis.stats import MIN_VISITS, samples_needed
 from perftool.record import Allowed, Focused, Run, Visited
 from perftool.spec import Limits, Objective
-
-#: The confidence that a decision takes once it is looked at again and again: looking ten times at intervals
-#: of this confidence errs about as often as looking once at one of 95 % (Pocock, Biometrika 64, 1977).
-LOOKED_AGAIN = 0.99
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,15 +66,18 @@ def _deciding(run: Run) -> frozenset[int]:
     return frozenset(one.round for one in focused if one.purpose == "decide")
 
 
-def open_questions(
-    summary: Summary, objective: Objective, limits: Limits, looked_at: Mapping[str, int]
-) -> tuple[Question, ...]:
+def looks(run: Run) -> Counter[str]:
+    """Count the extra rounds that were to decide, for each configuration that they visited."""
+    focused = (entry.record for entry in run.entries if isinstance(entry.record, Focused))
+    return Counter(id for one in focused if one.purpose == "decide" for id in one.configurations)
+
+
+def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tuple[Question, ...]:
     """Return the decisions that more visits may settle, the closest first.
 
     A configuration is asked for where it is undecided against the leader, or where the interval of its
-    latency crosses the limit and it would matter. `looked_at` counts the extra rounds that each has had:
-    after the first look a decision is clear only at a higher confidence. Where there are fewer rounds than
-    an interval takes, the user wanted a quick look, and nothing is asked.
+    latency crosses the limit and it would matter. Where there are fewer rounds than an interval takes, the
+    user wanted a quick look, and nothing is asked.
     """
     judged, _ = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits)
@@ -88,7 +86,7 @@ def open_questions(
     questions: list[tuple[float, Question]] = []
     leader: ConfigurationResult | None = None
     if passing and metric.series is not None:
-        leader, standings = lead(summary, metric, passing, lambda id: _confidence(looked_at.get(id, 0)))
+        leader, standings = lead(summary, metric, passing)
         for id, found in standings.items():
             if found.kind == "undecided" and found.rounds >= MIN_VISITS:
                 questions.append((_distance(found), _between(id, leader.id)))
@@ -115,10 +113,6 @@ def short_of_samples(summary: Summary, limits: Limits) -> tuple[str, ...]:
         for one in summary.configurations
         if one.status == "ok" and one.latency_ms is not None and one.latency_ms.n < needed
     )
-
-
-def _confidence(looks: int) -> float:
-    return LOOKED_AGAIN if looks else CONFIDENCE
 
 
 def _between(id: str, leader: str) -> Question:

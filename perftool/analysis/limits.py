@@ -95,17 +95,19 @@ def _bound(metric: Metric, bound: float) -> str:
 
 
 def _crosses(metric: Metric, estimate: Estimate, bound: float) -> bool:
-    if estimate.low is None or estimate.high is None:
+    if estimate.low is None:
         return metric is not metrics.MEMORY
-    return estimate.low < bound < estimate.high
+    return estimate.low < bound and (estimate.high is None or bound < estimate.high)
 
 
 def _needs(metric: Metric, estimate: Estimate, bound: float, result: ConfigurationResult) -> str | None:
     """Say how many images or visits would, if nothing else changed, take the interval off the limit."""
     if metric is metrics.DROP:
         return _images_needed(result, bound)
-    if estimate.low is None or estimate.high is None:
+    if estimate.low is None:
         return f"{MIN_VISITS} visits for an interval, {result.visits} so far"
+    if estimate.high is None:
+        return f"more visits: the {result.visits} so far differ too much for an upper end"
     reach = estimate.high - estimate.point if bound > estimate.point else estimate.point - estimate.low
     visits = visits_needed(result.visits, reach, abs(bound - estimate.point))
     return f"about {visits} visits, {result.visits} so far" if visits else None

@@ -177,10 +177,14 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configuration's figures by round, for pairing: what the JSON leaves out."""
+    """A configuration's figures by round, for pairing: what the JSON leaves out.
+
+    `looks` counts the extra rounds in which it was measured to decide.
+    """
 
     throughput_fps: dict[int, float]
     latency_sync_ms: dict[int, float]
+    looks: int
 
 
 class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 from msgspec import Struct
-from scipy.special import bdtr, betaincinv, stdtrit
+from scipy.special import bdtr, betaincinv, chdtri, stdtrit
 
 CONFIDENCE = 0.95
 #: Confidence of the rule that says how many samples a percentile takes.
@@ -25,7 +25,10 @@ _MAD_SCALE = 1.4826
 
 
 class Estimate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A figure with its 95 % interval. `low` and `high` are None where there are too few visits for one."""
+    """A figure with its 95 % interval. `low` and `high` are None where there are too few visits for one.
+
+    Of an upper percentile `high` alone is None where the visits differ too much to know it.
+    """
 
     point: float
     low: float | None
@@ -216,13 +219,19 @@ def samples_needed(percentile: float) -> int:
     return upper
 
 
-def percentile_estimate(visits: Sequence[Sequence[float]], percentile: float) -> Estimate | None:
+def percentile_estimate(
+    visits: Sequence[Sequence[float]], percentile: float, surely: float | None = None
+) -> Estimate | None:
     """Return a percentile (in percent) of the samples of all visits, with its interval over visits.
 
     None where the samples cannot carry it. The point is the pooled samples' quantile (Hyndman & Fan 1996,
     type 7). The interval inverts one for the share of samples at or below the point (Woodruff, JASA 47,
     1952), widened by what visits differ more than independent samples would (Korn & Graubard, Survey
     Methodology 24, 1998): samples of one visit hang together. None below 6 visits.
+
+    Of a percentile above the median the upper end is None where the samples are not surely worth as many
+    independent ones as carry it: the slowest sample seen is then no bound of what more visits would show.
+    `surely` is that number, where more is known of it than the visits show.
     """
     visits = [visit for visit in visits if len(visit)]
     if sum(len(visit) for visit in visits) < samples_needed(percentile):
@@ -232,26 +241,37 @@ def percentile_estimate(visits: Sequence[Sequence[float]], percentile: float) ->
     if len(visits) < MIN_VISITS:
         return Estimate(point=point, low=None, high=None)
     share = percentile / 100
-    size = _effective_samples(visits, point, share)
+    size, shown = _effective_samples(visits, point, share)
     hits = share * size
     tail = (1 - CONFIDENCE) / 2
     low_share = float(betaincinv(hits, size - hits + 1, tail))
     high_share = float(betaincinv(hits + 1, size - hits, 1 - tail))
     low, high = np.quantile(pooled, [low_share, high_share])
-    return Estimate(point=point, low=min(float(low), point), high=max(float(high), point))
+    sure = shown if surely is None else surely
+    reached = percentile <= 50 or sure >= samples_needed(percentile)
+    return Estimate(
+        point=point, low=min(float(low), point), high=max(float(high), point) if reached else None
+    )
 
 
-def _effective_samples(visits: Sequence[Sequence[float]], point: float, share: float) -> float:
-    """Return how many independent samples the visits' samples are worth, never more than there are."""
+def _effective_samples(visits: Sequence[Sequence[float]], point: float, share: float) -> tuple[float, float]:
+    """Return how many independent samples the visits' samples are worth, never more than there are.
+
+    The first figure is the estimate, for an interval that leaves as much to each side; the second is what
+    they are worth with 95 % confidence, given that a variance between few visits is itself uncertain.
+    """
     sizes = np.array([len(visit) for visit in visits], dtype=float)
     below = np.array([np.count_nonzero(np.asarray(visit) <= point) for visit in visits], dtype=float)
     total, count = sizes.sum(), len(visits)
     residuals = (below - below.sum() / total * sizes) / total
     variance = count / (count - 1) * float((residuals**2).sum())
-    independent = share * (1 - share) / total
+    if variance == 0:
+        return float(total), float(total)
+    worth = share * (1 - share) / total / variance
     tail = (1 + CONFIDENCE) / 2
     degrees = (float(stdtrit(total - 1, tail)) / float(stdtrit(count - 1, tail))) ** 2
-    return float(total * min(1.0, independent / variance * degrees if variance > 0 else 1.0))
+    least = float(chdtri(count - 1, CONFIDENCE)) / (count - 1)
+    return float(total * min(1.0, worth * degrees)), float(total * min(1.0, worth * least))
 
 
 # ---------------------------------------------------------------- accuracy

@@ -66,12 +66,14 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     series: dict[str, Series] = {}
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
     evidence = {one.id: gather(run, one) for one in everything}
+    looks = effort.looks(run)
     for configuration in everything:
         found = evidence[configuration.id]
         results.append((configuration, _result(configuration, found, left_out, evaluations)))
         series[configuration.id] = Series(
             throughput_fps=by_round(found.closed, throughput_fps),
             latency_sync_ms=by_round(found.sync, median_latency_ms),
+            looks=looks[configuration.id],
         )
     return Summary(
         run=_run_info(run, name, planned, evidence),

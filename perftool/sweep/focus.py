@@ -3,8 +3,6 @@
 Which decisions are open is `analysis.effort`'s to say; the visits of a round are `rounds`'s to list.
 """
 
-from collections import Counter
-
 from perftool.analysis.effort import (
     extra_visits,
     extra_visits_allowed,
@@ -31,10 +29,9 @@ def next_focus(run: Run) -> Focused | None:
         percentile = profile.limits.percentile
         what = f"p{percentile} takes {samples_needed(percentile)} samples"
         return Focused(round=round, purpose="carry", load=Closed(), configurations=short, questions=(what,))
-    looked_at = Counter(id for one in focused if one.purpose == "decide" for id in one.configurations)
     ids: list[str] = []
     texts: list[str] = []
-    for question in open_questions(summary, profile.objective, profile.limits, looked_at):
+    for question in open_questions(summary, profile.objective, profile.limits):
         wanted = list(dict.fromkeys([*ids, *question.configurations]))
         if len(wanted) <= budget:
             ids = wanted

@@ -22,7 +22,7 @@ loads = ["closed", "end_to_end", "open"]
 
 [[grids]]
 precisions = ["FP32", "INT8"]
-streams = [1]
+streams = [2]
 
 [policy]
 rounds = 6

@@ -84,15 +84,26 @@ def test_the_budget_ends_the_effort_and_the_report_says_what_stayed_open() -> No
     assert found.open and RIVAL.id in found.open[0]
 
 
-def test_after_the_first_look_a_decision_takes_99_percent() -> None:
+def test_what_was_looked_at_again_takes_a_wider_interval_in_the_effort_and_in_the_report() -> None:
     behind = changed(RIVAL, fps=28.0, wobble=0.001)
     ahead = changed(WOBBLING, factors=(1.0, 1.001))
-    seven = summarize(journal(changed(ahead, rounds=7), changed(behind, rounds=7)))
-    assert open_questions(seven, "throughput", NO_LIMITS, {}) == ()
-    asked = open_questions(seven, "throughput", NO_LIMITS, {behind.id: 1})
-    assert [one.configurations for one in asked] == [(ahead.id, behind.id)], "7 rounds carry no 99 %"
-    eight = summarize(journal(changed(ahead, rounds=8), changed(behind, rounds=8)))
-    assert open_questions(eight, "throughput", NO_LIMITS, {behind.id: 2}) == ()
+    once = summarize(journal(ahead, behind))
+    assert open_questions(once, "throughput", NO_LIMITS) == ()
+    assert choose(once, "throughput", NO_LIMITS).undecided == ()
+
+    def again(rounds: int) -> Run:
+        run = journal(changed(ahead, rounds=rounds), changed(behind, rounds=rounds))
+        ids = (ahead.id, behind.id)
+        return with_records(
+            run, Focused(round=6, purpose="decide", load=Closed(), configurations=ids, questions=("?",))
+        )
+
+    eight, nine = summarize(again(8)), summarize(again(9))
+    asked = open_questions(eight, "throughput", NO_LIMITS)
+    assert [one.configurations for one in asked] == [(ahead.id, behind.id)], "8 rounds carry 99.2 % at most"
+    assert choose(eight, "throughput", NO_LIMITS).undecided == (behind.id,)
+    assert open_questions(nine, "throughput", NO_LIMITS) == ()
+    assert choose(nine, "throughput", NO_LIMITS).undecided == ()
 
 
 def test_a_latency_limit_that_its_interval_crosses_is_asked_for_where_it_matters() -> None:

@@ -44,7 +44,7 @@ def fault(tmp_path: Path, text: str | bytes) -> str:
 
 
 def test_the_shipped_profiles_are_these() -> None:
-    assert shipped() == ("full", "latency", "quick", "throughput")
+    assert shipped() == ("full", "latency", "quick", "serving", "throughput")
     for name in shipped():
         assert load_profile(name).name == name
 
@@ -219,7 +219,7 @@ def test_single_fields_are_replaced() -> None:
     )
     assert (changed.model, changed.images) == (ModelFile(path="net.onnx"), source)
     assert (changed.loads, changed.objective, changed.seed) == (("sync",), "latency", 7)
-    assert changed.policy == Policy(rounds=3, incarnations=1, visit_seconds=0.5)
+    assert changed.policy == Policy(rounds=3, incarnations=1, visit_seconds=0.5, extra_visits=24)
     assert changed.limits == Limits(latency_ms=30.0, percentile=95, accuracy_drop_pp=None, memory_mb=500.0)
     assert changed.accuracy == Accuracy(
         synthetic=ImageCounts(calibration=8, evaluation=200),

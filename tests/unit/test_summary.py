@@ -1,5 +1,7 @@
 """From a journal to the figures of the JSON."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 from journals import EVALUATIONS, HOST, SECOND, Journal, Measured, changed, compiled, evaluated, nine, visited
@@ -7,7 +9,7 @@ from journals import EVALUATIONS, HOST, SECOND, Journal, Measured, changed, comp
 from perftool.analysis.choose import choose
 from perftool.analysis.result import ConfigurationResult, Document, Summary, document
 from perftool.analysis.summary import summarize
-from perftool.record import Conditions, DeviceMissing, Failed, Planned, Prepared, Started
+from perftool.record import Conditions, DeviceMissing, Failed, Planned, Prepared, Run, Started, Visited
 from perftool.spec import Limits
 
 STEADY = (1.0,)
@@ -187,6 +189,60 @@ def test_warnings_about_the_measuring() -> None:
     assert loaded == ("6 of 6 visits under foreign load, up to 34% of the CPUs",)
     slowing = of(Measured(rounds=8, factors=(1, 0.98, 0.97, 0.94, 0.92, 0.89, 0.87, 0.85))).warnings
     assert slowing == ("throughput drifted by -16% from the first visit to the last",)
+
+
+def with_visits(run: Run, change: Callable[[Visited], Visited]) -> Run:
+    entries = tuple(
+        msgspec.structs.replace(entry, record=change(entry.record))
+        if isinstance(entry.record, Visited)
+        else entry
+        for entry in run.entries
+    )
+    return msgspec.structs.replace(run, entries=entries)
+
+
+def test_warm_ups_that_met_their_ceiling_are_counted() -> None:
+    run = with_visits(
+        Journal((Measured(),)).run(), lambda one: msgspec.structs.replace(one, steady=one.round > 1)
+    )
+    warnings = summarize(run).configurations[0].warnings
+    assert warnings == ("the warm-up of 2 of 6 visits met its ceiling before latency was steady",)
+
+
+def test_a_drift_inside_visits_is_said_when_it_is_sure() -> None:
+    def slowing(one: Visited) -> Visited:
+        half = len(one.latencies_ns) // 2
+        later = tuple(round(value * 1.1) for value in one.latencies_ns[half:])
+        return msgspec.structs.replace(one, latencies_ns=one.latencies_ns[:half] + later)
+
+    result = summarize(with_visits(Journal((Measured(),)).run(), slowing)).configurations[0]
+    assert result.drift_inside is not None
+    assert result.drift_inside.point == pytest.approx(1.1, rel=0.03)
+    assert result.warnings == (
+        f"latency drifts inside a visit: {result.drift_inside.point - 1:+.0%} from the first half to the "
+        "second",
+    )
+    steady = summarize(Journal((Measured(),)).run()).configurations[0]
+    assert steady.warnings == ()
+
+
+def test_energy_is_per_image_and_unknown_where_any_visit_does_not_know() -> None:
+    def drawing(one: Visited) -> Visited:
+        conditions = msgspec.structs.replace(one.conditions, energy_j=86.0)
+        return msgspec.structs.replace(one, conditions=conditions)
+
+    run = Journal((changed(INT8, batch=2),)).run()
+    result = summarize(with_visits(run, drawing)).configurations[0]
+    # 1 request of warm-up, 40 in the window, 2 drained, of 2 images each: 86 J over 86 images
+    assert result.energy_j is not None
+    assert result.energy_j.point == pytest.approx(1.0)
+    half = with_visits(run, lambda one: drawing(one) if one.round else one)
+    assert summarize(half).configurations[0].energy_j is None
+
+
+def test_memory_by_phase() -> None:
+    result = summarize(Journal((Measured(memory_mb=400),)).run()).configurations[0]
+    assert (result.compile_rss_mb, result.load_rss_mb, result.peak_rss_mb) == (320, 400, 400)
 
 
 # ---------------------------------------------------------------- the run
