@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Single fields of the main job, e.g. `make sweep SWEEP="--profile full"`.
 SWEEP ?=
+# Some of the benchmarks, e.g. `make bench BENCH="overhead intervals"`; all of them take two hours.
+BENCH ?=
 
 .PHONY: sweep test check bench clean
 
@@ -20,7 +22,7 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.run
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 $(VENV)/.run: pyproject.toml requirements/run.lock
 	$(PYTHON) -m venv $(VENV)

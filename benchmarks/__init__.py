@@ -1,1 +1,1 @@
-"""What perftool promises about speed, measured side by side. Run by `make bench`."""
+"""What perftool promises, proved side by side: agreement, repeatability, honesty, cost. See `make bench`."""

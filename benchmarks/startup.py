@@ -5,8 +5,15 @@ import sys
 import time
 from collections.abc import Iterator
 
-from perftool.analysis.stats import median_estimate
+from benchmarks.options import Options
+from benchmarks.tables import header, row, spread
+from perftool.analysis.stats import MIN_VISITS, median_estimate
 
+TITLE = "Start-up"
+QUESTION = (
+    "How long does `perftool --help` take over a bare interpreter (`python -c pass`)? Median of the "
+    "differences within pairs, with its 95 % interval."
+)
 PAIRS = 30
 
 
@@ -17,11 +24,9 @@ def seconds(*arguments: str) -> float:
     return time.perf_counter() - started
 
 
-def run() -> Iterator[str]:
+def run(options: Options) -> Iterator[str]:
     """Yield the difference between the command and the interpreter alone."""
-    differences = [1000 * (seconds("-m", "perftool", "--help") - seconds("-c", "pass")) for _ in range(PAIRS)]
-    found = median_estimate(differences)
-    yield (
-        f"startup: perftool --help takes {found.point:.0f} ms ({found.low:.0f} to {found.high:.0f}) "
-        f"over a bare interpreter, median of {PAIRS} pairs"
-    )
+    pairs = MIN_VISITS if options.quick else PAIRS
+    differences = [1000 * (seconds("-m", "perftool", "--help") - seconds("-c", "pass")) for _ in range(pairs)]
+    yield from header("", "over a bare interpreter, ms", "pairs")
+    yield row("`perftool --help`", spread(median_estimate(differences), 0), str(pairs))
