@@ -7,6 +7,7 @@ from pathlib import Path
 
 COMMANDS = (
     *((), ("sweep",), ("show",), ("recommend",), ("report",), ("accuracy",), ("quantize",), ("devices",)),
+    *(("load",), ("doctor",)),
     *(("model",), ("model", "info"), ("model", "build")),
 )
 TARGET = Path(__file__).parent.parent / "docs" / "cli.md"

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from perftool.cli import accuracy, devices, model, quantize, recommend, report, show, sweep
+from perftool.cli import accuracy, devices, doctor, load, model, quantize, recommend, report, show, sweep
 from perftool.errors import PerftoolError
 
 app = typer.Typer(
@@ -19,12 +19,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(sweep.sweep)
+app.command()(load.load)
 app.command()(show.show)
 app.command()(recommend.recommend)
 app.command()(report.report)
 app.command()(accuracy.accuracy)
 app.command()(quantize.quantize)
 app.command()(devices.devices)
+app.command()(doctor.doctor)
 app.add_typer(model.app, name="model")
 
 

@@ -1,0 +1,125 @@
+"""A run of `perftool load` as tables, and as the files in its folder. Nothing is computed here."""
+
+import io
+
+import msgspec
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from perftool.analysis.load_run import LoadRun
+from perftool.analysis.open_load import RateUnderBound, said
+from perftool.analysis.result import RatePoint
+from perftool.analysis.stats import samples_needed
+from perftool.render.numbers import ABSENT, plain, span, with_interval
+from perftool.render.open_load import PERCENTILES, Curve, picture
+
+COLUMNS = 100
+
+
+def load_view(run: LoadRun) -> tuple[RenderableType, ...]:
+    """Return all that a run has to show: what was measured, a row for each rate, the answer."""
+    parts: list[RenderableType] = [_heading(run)]
+    if run.points:
+        parts += [_table(run), _notes(run)]
+    if run.answer is not None:
+        title = f"p{run.answer.percentile} <= {run.answer.bound_ms:g} ms"
+        parts.append(Panel(Text(answer_line(run.answer)), title=title, title_align="left", width=COLUMNS))
+    return tuple(Padding(part, (0, 0, 1, 0)) for part in parts)
+
+
+def _heading(run: LoadRun) -> Text:
+    one, host = run.configuration, run.host
+    weights = ", reference weights" if run.reference else ""
+    runs_in = run.compiled.executed[0].precision if run.compiled.executed else "unknown"
+    lines = [
+        f"{run.model}{weights}, {one.id}: {one.precision} on {one.device}, batch {one.batch}, "
+        f"streams {run.compiled.streams or 'unknown'}, requests {run.compiled.requests}, runs in {runs_in}",
+        f"{host.cpu}, {host.cores_usable} cores usable, OpenVINO {host.openvino}, {run.created}",
+    ]
+    if run.closed_fps is not None:
+        lines.append(f"closed loop: {with_interval(run.closed_fps, 2)} images/s")
+    if run.points:
+        kinds = {"poisson": "Poisson arrivals", "constant": "constant arrivals"}
+        lines.append(f"{kinds[run.points[0].arrivals]}; latency counts from when a request was to arrive")
+    return Text("\n").join(Text(plain(line)) for line in lines)
+
+
+def _table(run: LoadRun) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for title in ("offered\nimages/s", "of closed\nloop", "served\nimages/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for percentile in PERCENTILES:
+        table.add_column(f"p{percentile}\nms", justify="right", no_wrap=True)
+    table.add_column("sent late\nby ms", justify="right", no_wrap=True)
+    for point in run.points:
+        share = ABSENT if run.closed_fps is None else f"{point.rate_fps / run.closed_fps.point:.0%}"
+        served = ABSENT if point.served_fps is None else said(point.served_fps)
+        cells = [_cell(point, percentile) for percentile in PERCENTILES]
+        table.add_row(said(point.rate_fps), share, served, *cells, f"{point.lag_ms:.2g}")
+    return table
+
+
+def _cell(point: RatePoint, percentile: int) -> str:
+    if point.refusal is not None:
+        return point.refusal
+    found = point.percentile(percentile)
+    if found is None:
+        return f"{point.n} of {samples_needed(percentile)}"
+    return with_interval(found, 1)
+
+
+def _notes(run: LoadRun) -> Text:
+    """Explain the cells that are no figures, and each refusal in its words."""
+    lines = []
+    shown = [(point, point.percentile(p)) for point in run.points if not point.refusal for p in PERCENTILES]
+    if any(found is None for _, found in shown):
+        lines.append("N of M: not measurable, N of the M requests that it takes")
+    if any(found is not None and (found.low is None or found.high is None) for _, found in shown):
+        lines.append(
+            "no ±: too few requests for an interval, or for its upper end; the nearer to saturation, "
+            "the longer a queue remembers (more --seconds)"
+        )
+    lines.append("sent late: 99 % of the requests were sent later by no more than this; latencies contain it")
+    if run.disturbed_fps:
+        rates = ", ".join(map(said, run.disturbed_fps))
+        lines.append(f"foreign load: others took more than 10 % of the machine at {rates} images/s")
+    lines += [f"{said(point.rate_fps)} images/s: {point.refused}" for point in run.points if point.refused]
+    return Text("\n".join(map(plain, lines)))
+
+
+def answer_line(answer: RateUnderBound) -> str:
+    """Say the highest rate that keeps the bound, with its interval, or why there is none."""
+    if answer.rate is None:
+        return answer.reason
+    digits = 1 if answer.rate.point >= 100 else 2
+    interval = span(answer.rate.low, answer.rate.high, digits)
+    line = (
+        f"up to {answer.rate.point:.{digits}f}{interval} images/s keep p{answer.percentile} within "
+        f"{answer.bound_ms:g} ms"
+    )
+    return line if interval else f"{line}; interval unknown: too few requests"
+
+
+def load_files(run: LoadRun) -> dict[str, bytes]:
+    """Return {file name: content} of a run's report."""
+    text = io.StringIO()
+    console = Console(file=text, width=COLUMNS, no_color=True, color_system=None)
+    console.print(*load_view(run), sep="\n")
+    curve = Curve(
+        name=run.configuration.id,
+        precision=run.configuration.precision,
+        points=run.points,
+        closed_fps=run.closed_fps.point if run.closed_fps else None,
+        answer=run.answer,
+    )
+    title = f"{run.model}: latency against offered rate\n{run.configuration.id}"
+    pictures = picture([curve], title=title, bound_ms=run.bound_ms)
+    return {
+        "load.json": msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n",
+        "load.txt": text.getvalue().encode(),
+        **{f"plots/{name}": content for name, content in pictures.items()},
+    }
