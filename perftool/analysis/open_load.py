@@ -216,10 +216,10 @@ def rate_under_bound(points: Sequence[RatePoint], percentile: int, bound_ms: flo
     the latency is interpolated; where that first one is overloaded it has no latency, and the last rate that
     holds is the answer.
 
-    The interval is where the upper and the lower ends of the percentile's intervals cross the bound. Its low
-    end is 0 where the upper end misses the bound at the lowest rate already; its high end is the overloaded
-    rate where there is nothing to interpolate. There is no interval where a percentile on the way to either
-    end has none, or where the lower ends keep the bound to the last.
+    The interval is where the upper and the lower ends of the percentile's intervals cross the bound, among
+    the rates that have such intervals. Its low end is the last of them that surely holds where none after it
+    misses, and 0 where even the lowest does not surely hold. Its high end is the overloaded rate where there
+    is nothing to interpolate, and unknown where no rate surely misses.
     """
     ordered = sorted(points, key=lambda point: point.rate_fps)
     answering = [point for point in ordered if _answers(point, percentile)]
@@ -228,24 +228,38 @@ def rate_under_bound(points: Sequence[RatePoint], percentile: int, bound_ms: flo
     middle = list(_curve(answering, percentile, "point"))
     holding = list(takewhile(lambda at: at.ms is not None and at.ms <= bound_ms, middle))
     if not holding:
-        return _without(percentile, bound_ms, None, _lowest_misses(answering[0], percentile, bound_ms))
+        late = [one for one in ordered if one.refusal == "late" and one.rate_fps < answering[0].rate_fps]
+        reason = late[-1].refused if late else _lowest_misses(answering[0], percentile, bound_ms)
+        return _without(percentile, bound_ms, None, reason or "")
     holds = holding[-1].rate
     if len(holding) == len(middle):
         reason = f"every rate tried keeps the bound, so it is at least {said(holds)} images/s"
         return _without(percentile, bound_ms, holds, reason)
     rate = _crossing(middle, bound_ms)
     assert rate is not None
-    low = _crossing(_curve(answering, percentile, "high"), bound_ms)
-    high = _crossing(_curve(answering, percentile, "low"), bound_ms, beyond=True)
+    sure = [point for point in answering if has_interval(point, percentile)]
+    low = _crossing(_curve(sure, percentile, "high"), bound_ms)
+    kept = [at.rate for at in _curve(sure, percentile, "high") if at.ms is not None and at.ms <= bound_ms]
+    if low is None and kept:
+        low = kept[-1]
+    high = _crossing(_curve(sure, percentile, "low"), bound_ms, beyond=True)
     return RateUnderBound(
         percentile=percentile,
         bound_ms=bound_ms,
-        rate=Estimate(point=rate, low=None, high=None)
-        if low is None or high is None
-        else Estimate(point=rate, low=min(low, rate), high=max(high, rate)),
+        rate=Estimate(
+            point=rate,
+            low=None if low is None else min(low, rate),
+            high=None if low is None or high is None else max(high, rate),
+        ),
         holds_fps=holds,
         reason="",
     )
+
+
+def has_interval(point: RatePoint, percentile: int) -> bool:
+    """Tell whether a rate says how sure its percentile is; that it is overloaded is sure."""
+    found = point.percentile(percentile)
+    return point.refusal == "overloaded" or (found is not None and found.high is not None)
 
 
 def _without(percentile: int, bound_ms: float, holds: float | None, reason: str) -> RateUnderBound:

@@ -52,12 +52,13 @@ from perftool.sweep.rates import (
     LEAST_SECONDS,
     MOST_RATES,
     SHARES,
+    Burst,
     Forecast,
     Question,
     arrivals_of,
     burst_seconds,
     forecast,
-    next_rate,
+    next_burst,
     rounded,
 )
 from perftool.sweep.run import INPUTS, Watcher, first, model_path, new_header, prepare, probe
@@ -175,7 +176,8 @@ class _Bench:
         lasts = forecast(question, self._profile, rates).seconds
         for index, rate in enumerate(rates):
             part = f", rate {index + 1} of {len(rates)}" if len(rates) > 1 else ""
-            self._offer(question, rate, part, sum(lasts[index:]))
+            burst = Burst(rate_fps=rate, arrivals=arrivals_of(question, self._profile.limits.percentile))
+            self._offer(question, burst, part, sum(lasts[index:]))
 
     def _search(self, question: Question, capacity: float) -> None:
         limits = self._profile.limits
@@ -186,29 +188,30 @@ class _Bench:
             if median_latency_ms(alone) > limits.slo_ms:
                 return
         points: tuple[RatePoint, ...] = ()
-        while (rate := next_rate(points, capacity, limits.percentile, limits.slo_ms)) is not None:
-            ahead = forecast(question, self._profile, (rate,))
+        batch = self._configuration.batch
+        while (burst := next_burst(points, capacity, limits.percentile, limits.slo_ms)) is not None:
             if not points:
-                self._watcher.forecast(ahead)
+                self._watcher.forecast(forecast(question, self._profile, (burst.rate_fps,), burst.arrivals))
             part = f", rate {len(points) + 1} of {MOST_RATES} at most"
-            self._offer(question, rate, part, ahead.seconds[0])
+            seconds = burst_seconds(question, burst.arrivals, burst.rate_fps, batch)
+            self._offer(question, burst, part, seconds)
             points = rate_points(self._offered)
 
-    def _offer(self, question: Question, rate: float, part: str, seconds: float) -> None:
-        """Offer one rate; `seconds` are left until all is done. Each rate draws gaps of its own."""
+    def _offer(self, question: Question, burst: Burst, part: str, seconds: float) -> None:
+        """Offer one rate; `seconds` are left until all is done. Each burst draws gaps of its own."""
+        rate = burst.rate_fps
         self._say(f"{self._configuration.id} at {said(rate)} images/s{part}", seconds)
         number, policy = len(self._offered), self._profile.policy
-        percentile = self._profile.limits.percentile
         job = Offer(
             load=Open(rate_fps=rate, arrivals=question.arrivals, seed=self._profile.seed + number),
             round=number,
             position=0,
             visit_seconds=LEAST_SECONDS if question.seconds is None else question.seconds,
-            arrivals=arrivals_of(question, percentile),
+            arrivals=burst.arrivals,
             warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
         )
         # A server that falls behind gives up when it is a whole schedule late.
-        longest = 3 * burst_seconds(question, percentile, rate, self._configuration.batch)
+        longest = 3 * burst_seconds(question, burst.arrivals, rate, self._configuration.batch)
         self._offered.append(self._ask(job, Offered, longest + policy.visit_timeout_seconds))
 
     def _visit(self, load: Closed | Sync, number: int) -> Visited:

@@ -1,5 +1,7 @@
 """Latency at offered rates, refusals, and the rate under a bound: by hand, and on simulated queues."""
 
+import math
+
 import msgspec
 import pytest
 from queues import MS, exponential, offered, simulated, steady
@@ -283,10 +285,18 @@ def test_an_upper_end_that_misses_from_the_start_gives_a_low_end_of_zero() -> No
     assert found.rate is not None and found.rate.low == 0
 
 
-def test_a_missing_interval_on_the_way_leaves_the_answer_without_one() -> None:
+def test_rates_without_an_interval_are_passed_over_for_the_answer_s_interval() -> None:
     points = [point(2, within(50, 60, 70)), point(4, 100.0), point(8, within(300, 400, 500))]
     found = rate_under_bound(points, 95, 200)
-    assert found.rate is not None and (found.rate.low, found.rate.high) == (None, None)
+    assert found.rate is not None
+    # On a logarithmic scale 200 lies between 70 and 500, and between 50 and 300, this far:
+    assert found.rate.low == pytest.approx(2 + 6 * math.log(200 / 70) / math.log(500 / 70))
+    assert found.rate.high == pytest.approx(2 + 6 * math.log(200 / 50) / math.log(300 / 50))
+    below = rate_under_bound([point(2, within(50, 60, 70)), point(4, 100.0), point(8, 400.0)], 95, 200)
+    assert below.rate is not None
+    assert (below.rate.low, below.rate.high) == (2, None), "surely 2, and nothing surely misses"
+    unsure = rate_under_bound([point(4, 100.0), point(8, 400.0)], 95, 200)
+    assert unsure.rate is not None and (unsure.rate.low, unsure.rate.high) == (None, None)
 
 
 def test_a_missing_interval_beyond_the_answer_does_no_harm() -> None:
