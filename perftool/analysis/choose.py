@@ -199,10 +199,14 @@ def _why_not(
     if found.kind == "worse":
         return f"beaten by {leader.id} ({ratio.point:.2f}x)"
     if ratio.low is None or ratio.high is None:
-        rounds = f"{found.rounds} round{'s' if found.rounds != 1 else ''}"
-        return (
-            f"undecided against {leader.id}: {ratio.point:.2f}x in {rounds}, an interval takes {MIN_VISITS}"
-        )
+        takes = "without an interval"
+        if found.rounds:
+            rounds = f"in {found.rounds} round{'s' if found.rounds != 1 else ''}"
+            few = (
+                f"an interval takes {MIN_VISITS}" if found.rounds < MIN_VISITS else "too few for an interval"
+            )
+            takes = f"{rounds}, {few}"
+        return f"undecided against {leader.id}: {ratio.point:.2f}x {takes}"
     return f"undecided against {leader.id}: {ratio.low:.2f}x to {ratio.high:.2f}x"
 
 
@@ -215,10 +219,12 @@ def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[
         if one.kind == "undecided" and (one.ratio is None or one.ratio.low is None)
     ]
     if few:
-        found.append(
-            f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id} without an interval: "
-            f"that takes {MIN_VISITS} rounds that both were visited in"
-        )
+        most = max(standings[id].rounds for id in few)
+        takes = "more rounds give one" if most else "more arrivals at each rate give one"
+        if 0 < most < MIN_VISITS:
+            takes = f"that takes {MIN_VISITS} rounds that both were visited in"
+        comparisons = f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id}"
+        found.append(f"{comparisons} without an interval: {takes}")
     for id, one in standings.items():
         ratio = one.ratio
         if one.kind != "undecided" or ratio is None or ratio.low is None or ratio.high is None:

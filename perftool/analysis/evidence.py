@@ -69,7 +69,7 @@ def gather(run: Run, configuration: Configuration) -> Evidence:
     )
 
 
-def disturbed(visit: Visited) -> bool:
+def disturbed(visit: Visited | Offered) -> bool:
     """Tell whether something else took a share of the machine that may have slowed a visit."""
     shares = (visit.conditions.other_load, visit.conditions.steal)
     return any(share is not None and share > FOREIGN_LOAD for share in shares)

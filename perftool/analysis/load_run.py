@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.analysis.evidence import gather, median_latency_ms, plan_of, throughput_fps
+from perftool.analysis.evidence import disturbed, gather, median_latency_ms, plan_of, throughput_fps
 from perftool.analysis.open_load import RateUnderBound, rate_points, rate_under_bound
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
-from perftool.record import FOREIGN_LOAD, Compiled, HostInfo, Offered, Run
+from perftool.record import Compiled, HostInfo, Run
 from perftool.spec import Configuration
 
 
@@ -73,14 +73,9 @@ def load_run(run: Run, name: str) -> LoadRun | None:
         percentile=limits.percentile,
         bound_ms=limits.slo_ms,
         points=points,
-        disturbed_fps=tuple(sorted({one.load.rate_fps for one in found.offered if _disturbed(one)})),
+        disturbed_fps=tuple(sorted({one.load.rate_fps for one in found.offered if disturbed(one)})),
         answer=_answer(points, limits.percentile, limits.slo_ms, alone),
     )
-
-
-def _disturbed(record: Offered) -> bool:
-    shares = (record.conditions.other_load, record.conditions.steal)
-    return any(share is not None and share > FOREIGN_LOAD for share in shares)
 
 
 def _answer(

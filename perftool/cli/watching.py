@@ -7,8 +7,11 @@ from statistics import median
 
 import msgspec
 
+from perftool.analysis.choose import carrying
+from perftool.analysis.effort import percentile_allowed
 from perftool.analysis.evidence import throughput_fps
-from perftool.record import Entry, Failed, Run, Visited
+from perftool.analysis.summary import summarize
+from perftool.record import Entry, Failed, Focused, Run, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
 from perftool.sweep.pace import seconds_left, share_done
@@ -23,6 +26,8 @@ class _Follower:
         self._display = display
         self._run: Run | None = None
         self._speeds: dict[str, list[float]] = {}
+        self._questions: tuple[str, ...] = ()
+        self._warned = False
         self._scene = Scene(
             stage="probe", subject="", part=None, share=0.0, seconds_left=None, best=None, failures=0
         )
@@ -44,9 +49,23 @@ class _Follower:
         if isinstance(entry.record, Failed):
             self._display.say(f"failed: {entry.record.subject}: {entry.record.reason}")
             self._show(failures=self._scene.failures + 1)
+        if isinstance(entry.record, Focused) and entry.record.questions != self._questions:
+            self._questions = entry.record.questions
+            self._display.say(f"still open, so extra rounds: {'; '.join(self._questions)}")
+        if isinstance(entry.record, Visited) and entry.record.round == 1 and not self._warned:
+            self._warn_of_short_samples()
         if planned(self._run) is not None:
             left = seconds_left(self._run)
             self._show(share=share_done(self._run, left), seconds_left=left, best=self._best())
+
+    def _warn_of_short_samples(self) -> None:
+        """After the first round, say how long it takes until the samples carry a limit's percentile."""
+        assert self._run is not None
+        self._warned = True
+        profile = self._run.header.profile
+        if not percentile_allowed(self._run) and profile.limits.latency_ms is not None:
+            for text in carrying(summarize(self._run), profile.limits):
+                self._display.say(text)
 
     def _count(self, entry: Entry) -> None:
         visit = entry.record

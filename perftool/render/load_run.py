@@ -12,9 +12,8 @@ from rich.text import Text
 
 from perftool.analysis.load_run import LoadRun
 from perftool.analysis.open_load import RateUnderBound, said
-from perftool.analysis.result import RatePoint
-from perftool.analysis.stats import samples_needed
 from perftool.render.numbers import ABSENT, plain, span, with_interval
+from perftool.render.offered import latency_cell
 from perftool.render.open_load import PERCENTILES, Curve, picture
 
 COLUMNS = 100
@@ -58,18 +57,9 @@ def _table(run: LoadRun) -> Table:
     for point in run.points:
         share = ABSENT if run.closed_fps is None else f"{point.rate_fps / run.closed_fps.point:.0%}"
         served = ABSENT if point.served_fps is None else said(point.served_fps)
-        cells = [_cell(point, percentile) for percentile in PERCENTILES]
+        cells = [latency_cell(point, percentile) for percentile in PERCENTILES]
         table.add_row(said(point.rate_fps), share, served, *cells, f"{point.lag_ms:.2g}")
     return table
-
-
-def _cell(point: RatePoint, percentile: int) -> str:
-    if point.refusal is not None:
-        return point.refusal
-    found = point.percentile(percentile)
-    if found is None:
-        return f"{point.n} of {samples_needed(percentile)}"
-    return with_interval(found, 1)
 
 
 def _notes(run: LoadRun) -> Text:

@@ -3,13 +3,10 @@
 Readable in black and white: curves differ by line and marker too. Nothing is computed here.
 """
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,9 +16,8 @@ from perftool.analysis.open_load import RateUnderBound, said
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import plain, span
-from perftool.render.plotting import LOOKS, STYLE, figure_of, write_title
+from perftool.render.plotting import LOOKS, figure_of, saved, styled, write_title
 
-DPI = 150
 PERCENTILES = (50, 90, 95, 99)
 BOUND = "#CC79A7"
 CAPACITY = "#555555"
@@ -281,18 +277,6 @@ def picture(
     curves: Sequence[Curve], *, title: str, percentiles: Sequence[int] = PERCENTILES, bound_ms: float | None
 ) -> dict[str, bytes]:
     """Return `latency_against_rate` as PNG and SVG by file name; nothing where there is nothing to draw."""
-    with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with styled():
         figure = latency_against_rate(curves, title=title, percentiles=percentiles, bound_ms=bound_ms)
-        if figure is None:
-            return {}
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout stands; saving would work it out again
-        return {f"latency_rate.{kind}": _saved(figure, kind) for kind in ("png", "svg")}
-
-
-def _saved(figure: Figure, kind: str) -> bytes:
-    buffer = io.BytesIO()
-    metadata = {"Software": None} if kind == "png" else {"Date": None, "Creator": None}
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
-    return buffer.getvalue()
+        return {} if figure is None else saved(figure, "latency_rate")

@@ -4,9 +4,7 @@ matplotlib's object API on Agg, no pyplot: nothing global is changed and no disp
 input gives the same bytes.
 """
 
-import io
 import itertools
-import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -16,25 +14,27 @@ from matplotlib.patches import Rectangle
 
 from perftool.analysis import metrics
 from perftool.analysis.leader import best_in_f32, ratio_of
+from perftool.analysis.open_load import rate_under_bound
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.stats import Estimate
 from perftool.render.labels import place
 from perftool.render.numbers import plain
+from perftool.render.open_load import Curve, latency_against_rate
 from perftool.render.plotting import (
     FRONT,
-    STYLE,
     draw_legend,
     draw_point,
     draw_ring,
     figure_of,
     interval_lines,
     logarithmic,
+    saved,
     short_name,
+    styled,
     value_of,
     write_title,
 )
 
-DPI = 150
 #: Beyond this many points only the choice, the front and the baselines are labelled.
 _LABELLED = 14
 
@@ -42,26 +42,40 @@ _LABELLED = 14
 def draw(summary: Summary, recommendation: Recommendation) -> dict[str, bytes]:
     """Return the pictures by file name; one that has nothing to show is left out."""
     pictures: dict[str, bytes] = {}
-    with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with styled():
         for name, figure in (
             ("throughput_latency", throughput_against_latency(summary, recommendation)),
             ("batch_streams", batch_and_streams(summary, recommendation)),
             ("accuracy_speedup", accuracy_against_speed(summary, recommendation)),
+            ("latency_rate", latency_against_offered(summary, recommendation)),
         ):
             if figure is not None:
-                figure.draw_without_rendering()
-                figure.set_layout_engine("none")  # the layout stands; saving would work it out again
-                pictures[f"{name}.png"] = _save(figure, "png")
-                pictures[f"{name}.svg"] = _save(figure, "svg")
+                pictures.update(saved(figure, name))
     return pictures
 
 
-def _save(figure: Figure, format: str) -> bytes:
-    buffer = io.BytesIO()
-    metadata = {"Software": None} if format == "png" else {"Date": None, "Creator": None}
-    figure.savefig(buffer, format=format, dpi=DPI, metadata=metadata)
-    return buffer.getvalue()
+def latency_against_offered(summary: Summary, recommendation: Recommendation) -> Figure | None:
+    """Draw each configuration's latency against the offered rate, where open load was measured."""
+    limits = recommendation.limits
+    percentile = limits.percentile if limits.slo_ms is not None else 95
+    curves = [
+        Curve(
+            name=short_name(one),
+            precision=one.precision,
+            points=one.open,
+            answer=None
+            if limits.slo_ms is None
+            else rate_under_bound(one.open, limits.percentile, limits.slo_ms),
+        )
+        for one in (*summary.configurations, *summary.baselines)
+        if one.open
+    ]
+    return latency_against_rate(
+        curves,
+        title=f"{summary.run.model}: latency against offered rate",
+        percentiles=(percentile,),
+        bound_ms=limits.slo_ms,
+    )
 
 
 # ---------------------------------------------------------------- throughput against latency

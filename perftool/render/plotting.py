@@ -1,9 +1,13 @@
-"""What all pictures share: colours, markers, intervals, the legend."""
+"""What all pictures share: style and saving, colours, markers, intervals, the legend."""
 
+import io
 import textwrap
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -16,6 +20,7 @@ from perftool.analysis.stats import Estimate
 from perftool.render.labels import Point
 from perftool.render.numbers import plain
 
+DPI = 150
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -45,6 +50,30 @@ LOOKS: dict[str, Look] = {
 }
 _CHOICE = "#000000"
 FRONT = "#555555"
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in perftool's style while the block runs."""
+    with warnings.catch_warnings(), matplotlib.rc_context(STYLE):
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def saved(figure: Figure, name: str) -> dict[str, bytes]:
+    """Return a figure as PNG and SVG by file name; the same figure gives the same bytes."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the layout stands; saving would work it out again
+    kinds: dict[str, dict[str, None]] = {
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+    files = {}
+    for kind, metadata in kinds.items():
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        files[f"{name}.{kind}"] = buffer.getvalue()
+    return files
 
 
 def figure_of(width: float, height: float) -> Figure:

@@ -16,6 +16,7 @@ from perftool.analysis import metrics
 from perftool.analysis.metrics import Metric
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.render.numbers import ABSENT, figure, plain, span
+from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
 from perftool.render.tabular import empty_table
 
@@ -33,6 +34,8 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
     ]
     if any(one.status == "ok" for one in (*summary.configurations, *summary.baselines)):
         parts += [resources(summary), resources_legend(summary)]
+    if any(one.open for one in (*summary.configurations, *summary.baselines)):
+        parts += [offered(summary), OFFERED_LEGEND]
     if any(one.status != "ok" for one in (*summary.configurations, *summary.baselines)):
         parts.append(not_measured(summary))
     parts.append(choice(summary, recommendation))
@@ -117,6 +120,8 @@ def _columns(summary: Summary, recommendation: Recommendation) -> list[Metric]:
     apart = any(one.latency_sync_ms not in (None, one.latency_ms) for one in everything)
     if (apart or recommendation.objective == "latency") and percentile == 50:
         tail = metrics.LATENCY_SYNC
+    if recommendation.objective == "rate":
+        tail = metrics.rate_metric(recommendation.limits)
     found = [metrics.THROUGHPUT, metrics.LATENCY[50], tail, metrics.MEMORY]
     labelled = any(one.accuracy and one.accuracy.top1 is not None for one in everything)
     if labelled:
@@ -236,6 +241,8 @@ def _asked(recommendation: Recommendation) -> str:
     """Say under which objective and limits the choice was made."""
     limits = recommendation.limits
     parts: list[str] = [recommendation.objective]
+    if limits.slo_ms is not None:
+        parts.append(f"open-load p{limits.percentile} <= {limits.slo_ms:g} ms")
     if limits.latency_ms is not None:
         parts.append(f"p{limits.percentile} <= {limits.latency_ms:g} ms")
     if limits.accuracy_drop_pp is not None:

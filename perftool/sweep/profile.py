@@ -60,7 +60,7 @@ def _absolute(profile: Profile, folder: Path) -> Profile:
     """Read a profile's relative paths from the folder that it lies in; a run then resumes from anywhere."""
 
     def full(path: str | None) -> str | None:
-        return None if path is None else os.path.abspath(folder / Path(path).expanduser())
+        return None if path is None else os.path.abspath(folder / os.path.expanduser(path))
 
     data = msgspec.to_builtins(profile)
     for table, names in ((data["model"], ("path", "weights")), (data["images"], _PATHS)):

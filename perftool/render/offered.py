@@ -1,0 +1,48 @@
+"""Latency at each offered rate as table cells, and as the table of a sweep's configurations."""
+
+from rich.table import Table
+from rich.text import Text
+
+from perftool.analysis.open_load import said
+from perftool.analysis.result import RatePoint, Summary
+from perftool.analysis.stats import samples_needed
+from perftool.render.numbers import ABSENT, plain, with_interval
+from perftool.render.tabular import empty_table
+
+_SHOWN = (50, 95, 99)
+
+OFFERED_LEGEND = Text(
+    "open load: requests arrive by chance at the offered rate; latency from when each was to arrive\n"
+    "N of M: not measurable, N of the M requests that it takes; no ±: too few requests for an interval",
+    style="dim",
+)
+
+
+def offered(summary: Summary) -> Table:
+    """Return a row for each configuration and offered rate: what was served, and latency percentiles."""
+    table = empty_table()
+    table.add_column("open load", overflow="fold")
+    for title in ("offered\nimages/s", "of closed\nloop", "served\nimages/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for percentile in _SHOWN:
+        table.add_column(f"p{percentile}\nms", justify="right", no_wrap=True)
+    for one in (*summary.configurations, *summary.baselines):
+        for point in one.open:
+            closed = one.throughput_fps
+            share = ABSENT if closed is None else f"{point.rate_fps / closed.point:.0%}"
+            served = ABSENT if point.served_fps is None else said(point.served_fps)
+            cells = [latency_cell(point, percentile) for percentile in _SHOWN]
+            row = [plain(one.id), said(point.rate_fps), share, served, *cells]
+            table.add_row(*(Text(cell) for cell in row))
+        table.add_section()
+    return table
+
+
+def latency_cell(point: RatePoint, percentile: int) -> str:
+    """Write a percentile at a rate, or why there is none."""
+    if point.refusal is not None:
+        return point.refusal
+    found = point.percentile(percentile)
+    if found is None:
+        return f"{point.n} of {samples_needed(percentile)}"
+    return with_interval(found, 1)
