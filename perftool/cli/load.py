@@ -236,7 +236,8 @@ def announcement(forecast: "Forecast") -> str:
     from perftool.render.live import duration
 
     rates, seconds = forecast.rates, forecast.seconds
-    takes = f"p{forecast.percentile} takes {forecast.arrivals} arrivals: " if forecast.arrivals > 1 else ""
+    what = f"p{forecast.percentile}" + (" with an interval" if forecast.search else "")
+    takes = f"{what} takes {forecast.arrivals} arrivals: " if forecast.arrivals > 1 else ""
     if len(rates) > 1:
         which = f"for {len(rates)} rates from {said(rates[0])} to {said(rates[-1])} images/s"
     else:

@@ -153,7 +153,7 @@ def test_a_percentile_is_carried_when_asked_for(
 ) -> None:
     options = ("--dataset", labelled, "--precision", "FP32", "--streams", 1, "--rounds", 1)
     options += ("--max-latency-ms", 1000, "--percentile", 90, "--visit-seconds", 0.0001)
-    options += ("--calibration-images", 8)
+    options += ("--calibration-images", 8, "--batch", 1)
     short = perftool("sweep", tiny, *options, "--out", tmp_path / "run")
     assert short.returncode == 4
     assert "p90 not measurable: " in one_line(short)
