@@ -234,6 +234,7 @@ def announcement(forecast: "Forecast") -> str:
     """Say how long what is to come will take: `p99 takes 662 arrivals: 83 s at 8 images/s`."""
     from perftool.analysis.open_load import said
     from perftool.render.live import duration
+    from perftool.sweep.rates import MOST_RATES
 
     rates, seconds = forecast.rates, forecast.seconds
     what = f"p{forecast.percentile}" + (" with an interval" if forecast.search else "")
@@ -242,5 +243,5 @@ def announcement(forecast: "Forecast") -> str:
         which = f"for {len(rates)} rates from {said(rates[0])} to {said(rates[-1])} images/s"
     else:
         which = f"at {said(rates[0])} images/s"
-    more = ", the first that is tried; less at higher rates, more at lower ones" if forecast.search else ""
+    more = f", the first of {MOST_RATES} rates at most" if forecast.search else ""
     return f"{takes}{duration(sum(seconds))} {which}{more}"

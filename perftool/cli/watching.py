@@ -26,7 +26,7 @@ class _Follower:
         self._display = display
         self._run: Run | None = None
         self._speeds: dict[str, list[float]] = {}
-        self._questions: tuple[str, ...] = ()
+        self._asked: frozenset[str] = frozenset()
         self._warned = False
         self._scene = Scene(
             stage="probe", subject="", part=None, share=0.0, seconds_left=None, best=None, failures=0
@@ -49,9 +49,9 @@ class _Follower:
         if isinstance(entry.record, Failed):
             self._display.say(f"failed: {entry.record.subject}: {entry.record.reason}")
             self._show(failures=self._scene.failures + 1)
-        if isinstance(entry.record, Focused) and entry.record.questions != self._questions:
-            self._questions = entry.record.questions
-            self._display.say(f"still open, so extra rounds: {'; '.join(self._questions)}")
+        if isinstance(entry.record, Focused) and frozenset(entry.record.configurations) != self._asked:
+            self._asked = frozenset(entry.record.configurations)
+            self._display.say(f"still open, so extra rounds: {'; '.join(entry.record.questions)}")
         if isinstance(entry.record, Visited) and entry.record.round == 1 and not self._warned:
             self._warn_of_short_samples()
         if planned(self._run) is not None:

@@ -205,8 +205,7 @@ def test_of_nothing_there_is_no_picture() -> None:
             (30.0,),
             662,
             True,
-            "p99 takes 662 arrivals: 30 s at 4 images/s, the first that is tried; less at higher rates, "
-            "more at lower ones",
+            "p99 with an interval takes 662 arrivals: 30 s at 4 images/s, the first of 12 rates at most",
         ),
     ],
 )
