@@ -50,7 +50,10 @@ def load_run(run: Run, name: str) -> LoadRun | None:
         return None
     configuration, limits = plan.configurations[0], run.header.profile.limits
     found = gather(run, configuration)
-    points = rate_points(found.offered)
+    closed = (
+        stats.median_estimate([throughput_fps(visit) for visit in found.closed]) if found.closed else None
+    )
+    points = rate_points(found.offered, closed.point if closed else None)
     alone = (
         stats.median_estimate([median_latency_ms(visit) for visit in found.sync]).point
         if found.sync
@@ -66,9 +69,7 @@ def load_run(run: Run, name: str) -> LoadRun | None:
         host=run.header.host,
         configuration=configuration,
         compiled=compiled[-1],
-        closed_fps=stats.median_estimate([throughput_fps(visit) for visit in found.closed])
-        if found.closed
-        else None,
+        closed_fps=closed,
         alone_ms=alone,
         percentile=limits.percentile,
         bound_ms=limits.slo_ms,

@@ -13,7 +13,8 @@ _SHOWN = (50, 95, 99)
 
 OFFERED_LEGEND = Text(
     "open load: requests arrive by chance at the offered rate; latency from when each was to arrive\n"
-    "N of M: not measurable, N of the M requests that it takes; no ±: too few requests for an interval",
+    "N of M: not measurable, N of the M requests that it takes; no ±: too few requests for an interval\n"
+    "!: other processes or the hypervisor took more than 10 % of the CPUs in some of its windows",
     style="dim",
 )
 
@@ -32,7 +33,8 @@ def offered(summary: Summary) -> Table:
             share = ABSENT if closed is None else f"{point.rate_fps / closed.point:.0%}"
             served = ABSENT if point.served_fps is None else said(point.served_fps)
             cells = [latency_cell(point, percentile) for percentile in _SHOWN]
-            row = [plain(one.id), said(point.rate_fps), share, served, *cells]
+            mark = " !" if point.disturbed else ""
+            row = [plain(one.id), f"{said(point.rate_fps)}{mark}", share, served, *cells]
             table.add_row(*(Text(cell) for cell in row))
         table.add_section()
     return table
