@@ -20,8 +20,8 @@ class LoadRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One configuration under open load.
 
     `closed_fps` is its throughput in the closed loop, the most that it can serve; `alone_ms` the median
-    latency of a request alone, None where it was not measured. `bound_ms` and `answer` are None where no bound
-    was given.
+    latency of a request alone, None where it was not measured. `bound_ms` and `answer` are None where no
+    bound was given.
     """
 
     id: str
