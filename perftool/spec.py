@@ -159,6 +159,14 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     A visit's window lasts at least `visit_seconds` and at least `completions_per_request` completions for
     each request in flight. `incarnations` is in how many processes, one after the other, a configuration is
     seen. `memory_share` bounds the warm children together, as a share of the memory available at the start.
+
+    `extra_visits` is a budget beyond the rounds, for repeating disturbed visits and for the configurations
+    between which the rounds did not decide. `carry_percentile` goes on, whatever the budget, until the
+    samples carry the percentile that the latency limit asks for.
+
+    Open loads offer each of `open_shares` of the throughput that the rounds measured, once in every round.
+    Their window holds `open_arrivals` requests; where the rate is the objective, as many as an interval takes
+    but no longer than `open_seconds`.
     """
 
     rounds: Count = 6
@@ -174,6 +182,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     carry_percentile: bool = False
     open_shares: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (0.5, 0.7, 0.8, 0.9)
     open_arrivals: Count = 60
+    open_seconds: Positive = 10.0
 
 
 class ImageCounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -82,21 +82,22 @@ def verdicts_of(
 
 def carrying(summary: Summary, limits: Limits) -> tuple[str, ...]:
     """Say how much longer the run must be for its samples to carry the percentile of the latency limit."""
-    if limits.latency_ms is None:
-        return ()
     needed = samples_needed(limits.percentile)
-    seconds, short = 0.0, 0
+    missing: list[tuple[str, float]] = []
     for one in summary.configurations:
-        if one.latency_ms is None or one.throughput_fps is None or one.latency_ms.n >= needed:
-            continue
-        short += 1
-        seconds += (needed - one.latency_ms.n) * one.batch / one.throughput_fps.point
+        if limits.latency_ms is not None and one.latency_ms and one.throughput_fps:
+            speed = one.throughput_fps.point
+            missing.append((one.id, (needed - one.latency_ms.n) * one.batch / speed))
+        if limits.slo_ms is not None:
+            missing += [(one.id, (needed - each.n) * one.batch / each.rate_fps) for each in one.open]
+    short = [(id, seconds) for id, seconds in missing if seconds > 0]
     if not short:
         return ()
-    share = summary.run.measuring_share or 1.0
+    seconds = sum(seconds for _, seconds in short) / (summary.run.measuring_share or 1.0)
     return (
-        f"p{limits.percentile} takes {needed} samples of each configuration, which {short} have not yet: "
-        f"about {max(1, round(seconds / share / 60))} min more (--carry-percentile allows it)",
+        f"p{limits.percentile} takes {needed} samples of each configuration, which "
+        f"{len({id for id, _ in short})} have not yet: about {max(1, round(seconds / 60))} min more "
+        "(--carry-percentile allows it)",
     )
 
 
@@ -302,6 +303,8 @@ def _sentence(
 
 
 def _span(estimate: Estimate, digits: int) -> str:
+    if estimate.low == estimate.point and estimate.high is None:
+        return " or more"
     if estimate.low is None or estimate.high is None:
         return ""
     return f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"

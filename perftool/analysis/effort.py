@@ -12,14 +12,15 @@ from perftool.analysis.choose import judgeable, verdicts_of
 from perftool.analysis.leader import BAND, Standing, lead
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.stats import MIN_VISITS, samples_needed
-from perftool.record import Allowed, Focused, Run, Visited
-from perftool.spec import Limits, Objective
+from perftool.record import Allowed, Focused, Offered, Run, Visited
+from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Sync
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A decision that is open, and the configurations that more visits would decide it by."""
+    """A decision that is open, and the configurations and the load that more visits would decide it by."""
 
     configurations: tuple[str, ...]
+    load: ClosedLoad
     text: str
 
 
@@ -38,17 +39,18 @@ def percentile_allowed(run: Run) -> bool:
 def extra_visits(run: Run) -> int:
     """Count the visits made out of the budget: repeats of disturbed ones, and those that were to decide."""
     deciding = _deciding(run)
-    return repeats(run) + sum(
-        entry.record.round in deciding for entry in run.entries if isinstance(entry.record, Visited)
-    )
+    return repeats(run) + sum(1 for _, _, round in _made(run) if round in deciding)
 
 
 def repeats(run: Run) -> int:
     """Count the visits that repeated a disturbed one: all but the first to the same thing in a round."""
-    visits = [entry.record for entry in run.entries if isinstance(entry.record, Visited)]
-    seen = Counter((visit.configuration, visit.load, visit.round) for visit in visits)
-    deciding = _deciding(run)
-    return sum(count - 1 for (_, _, round), count in seen.items() if round not in deciding)
+    return sum(count - 1 for count in _made(run).values())
+
+
+def _made(run: Run) -> Counter[tuple[str, Load, int]]:
+    """Count the visits to each configuration under each load in each round."""
+    visits = (entry.record for entry in run.entries if isinstance(entry.record, Visited | Offered))
+    return Counter((visit.configuration, visit.load, visit.round) for visit in visits)
 
 
 def repeats_left(run: Run) -> int:
@@ -66,12 +68,6 @@ def _deciding(run: Run) -> frozenset[int]:
     return frozenset(one.round for one in focused if one.purpose == "decide")
 
 
-def looks(run: Run) -> Counter[str]:
-    """Count the extra rounds that were to decide, for each configuration that they visited."""
-    focused = (entry.record for entry in run.entries if isinstance(entry.record, Focused))
-    return Counter(id for one in focused if one.purpose == "decide" for id in one.configurations)
-
-
 def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tuple[Question, ...]:
     """Return the decisions that more visits may settle, the closest first.
 
@@ -87,19 +83,23 @@ def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tu
     leader: ConfigurationResult | None = None
     if passing and metric.series is not None:
         leader, standings = lead(summary, metric, passing)
+        load: ClosedLoad = Sync() if objective == "latency" else Closed()
         for id, found in standings.items():
             if found.kind == "undecided" and found.rounds >= MIN_VISITS:
-                questions.append((_distance(found), _between(id, leader.id)))
-    latency = metrics.LATENCY[limits.percentile].name
+                questions.append((_distance(found), _between(id, leader.id, load)))
+    latency = metrics.LATENCY[limits.percentile]
     best = metric.value(leader) if leader else None
     for one in summary.configurations:
-        verdict = verdicts.get(one.id)
-        if verdict is None or latency not in verdict.crossed or set(verdict.missed) - {latency}:
+        verdict, estimate = verdicts.get(one.id), latency.read(one)
+        if verdict is None or latency.name not in verdict.crossed or set(verdict.missed) - {latency.name}:
             continue
         value = metric.value(one)
-        if value is not None and (best is None or _as_good(metric, value, best)):
+        if estimate is None or estimate.low is None or value is None or limits.latency_ms is None:
+            continue
+        if best is None or _as_good(metric, value, best):
             text = f"whether {one.id} keeps the latency limit"
-            questions.append((0.0, Question(configurations=(one.id,), text=text)))
+            distance = abs(estimate.point / limits.latency_ms - 1)
+            questions.append((distance, Question(configurations=(one.id,), load=Closed(), text=text)))
     return tuple(question for _, question in sorted(questions, key=lambda pair: pair[0]))
 
 
@@ -115,8 +115,8 @@ def short_of_samples(summary: Summary, limits: Limits) -> tuple[str, ...]:
     )
 
 
-def _between(id: str, leader: str) -> Question:
-    return Question(configurations=(leader, id), text=f"{id} against {leader}")
+def _between(id: str, leader: str, load: ClosedLoad) -> Question:
+    return Question(configurations=(leader, id), load=load, text=f"{id} against {leader}")
 
 
 def _distance(found: Standing) -> float:

@@ -1,7 +1,8 @@
 """Pick out of a run's journal what it holds on each configuration, and read single visits."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -15,7 +16,8 @@ NS_PER_MS = 1e6
 class Evidence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a journal holds on one configuration. `sync` is the closed load where that has one request.
 
-    `closed`, `sync` and `end_to_end` are the visits that speak (see `speaking`); `visits` are all of them.
+    `closed`, `sync`, `end_to_end` and `offered` are the visits that speak (see `speaking`); `visits` are all
+    of those under closed loads.
     """
 
     compiled: tuple[Compiled, ...]
@@ -64,7 +66,7 @@ def gather(run: Run, configuration: Configuration) -> Evidence:
         closed=closed,
         sync=sync,
         end_to_end=speaking(visits, EndToEnd),
-        offered=tuple(offered),
+        offered=_heard(offered),
         failed=tuple(failed.values()),
     )
 
@@ -82,9 +84,15 @@ def speaking(visits: Iterable[Visited], load: type) -> tuple[Visited, ...]:
     where its round holds an undisturbed visit too, that one speaks for the round. What decides is the
     machine's load, never the result.
     """
-    under = [visit for visit in visits if isinstance(visit.load, load)]
-    quiet = {visit.round for visit in under if not disturbed(visit)}
-    return tuple(visit for visit in under if not disturbed(visit) or visit.round not in quiet)
+    return _heard([visit for visit in visits if isinstance(visit.load, load)])
+
+
+_Burst = TypeVar("_Burst", Visited, Offered)
+
+
+def _heard(bursts: Sequence[_Burst]) -> tuple[_Burst, ...]:
+    quiet = {(burst.load, burst.round) for burst in bursts if not disturbed(burst)}
+    return tuple(one for one in bursts if not disturbed(one) or (one.load, one.round) not in quiet)
 
 
 def throughput_fps(visit: Visited) -> float:

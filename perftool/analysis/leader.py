@@ -46,13 +46,11 @@ def standing(ratio: Estimate | None, rounds: int, band: float = BAND) -> Standin
     return Standing(kind=kind, ratio=ratio, rounds=rounds)
 
 
-def ratio_of(
-    summary: Summary, metric: Metric, one: str, other: str, confidence: float = CONFIDENCE
-) -> tuple[Estimate | None, int]:
+def ratio_of(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Estimate | None, int]:
     """Return how many times better `one` is than `other`, and in how many rounds both were measured.
 
-    Paired inside rounds where the metric has a figure for each round. Otherwise it is the ratio of two
-    figures that each stand alone, whose interval is a wider one.
+    Paired inside rounds where the metric has a figure for each round: at 95 %, and where both were measured
+    again in extra rounds at `LOOKED_AGAIN`. Otherwise it is the ratio of two figures that each stand alone.
     """
     if metric.better == "lower":
         one, other = other, one
@@ -61,7 +59,9 @@ def ratio_of(
         a, b = metric.read(results[one]), metric.read(results[other])
         return (ratio_of_independent(a, b) if a and b else None), 0
     mine, its = metric.series(summary.series[one]), metric.series(summary.series[other])
-    return paired_ratio(mine, its, confidence), len(mine.keys() & its.keys())
+    shared = mine.keys() & its.keys()
+    again = any(round >= summary.run.rounds_planned for round in shared)
+    return paired_ratio(mine, its, LOOKED_AGAIN if again else CONFIDENCE), len(shared)
 
 
 def lead(
@@ -72,16 +72,12 @@ def lead(
     The best point estimate leads, unless another beats it where both are paired: then that one leads, and
     none leads twice (paired ratios may run in a circle).
     """
-
-    def confidence(id: str) -> float:
-        return LOOKED_AGAIN if summary.series[id].looks else CONFIDENCE
-
     led: set[str] = set()
     leader = best(metric, passing)
     while True:
         led.add(leader.id)
         standings = {
-            one.id: standing(*ratio_of(summary, metric, one.id, leader.id, confidence(one.id)))
+            one.id: standing(*ratio_of(summary, metric, one.id, leader.id))
             for one in passing
             if one is not leader
         }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.analysis.evidence import disturbed, gather, median_latency_ms, plan_of, throughput_fps
+from perftool.analysis.evidence import gather, median_latency_ms, plan_of, throughput_fps
 from perftool.analysis.open_load import RateUnderBound, rate_points, rate_under_bound
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
@@ -20,9 +20,8 @@ class LoadRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One configuration under open load.
 
     `closed_fps` is its throughput in the closed loop, the most that it can serve; `alone_ms` the median
-    latency of a request alone, None where it was not measured. `disturbed_fps` are the rates at which other
-    programs, or the hypervisor, took more than a tenth of the machine. `bound_ms` and `answer` are None where
-    no bound was given.
+    latency of a request alone, None where it was not measured. `bound_ms` and `answer` are None where no
+    bound was given.
     """
 
     id: str
@@ -38,7 +37,6 @@ class LoadRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     percentile: int
     bound_ms: float | None
     points: tuple[RatePoint, ...]
-    disturbed_fps: tuple[float, ...]
     answer: RateUnderBound | None
 
 
@@ -50,7 +48,10 @@ def load_run(run: Run, name: str) -> LoadRun | None:
         return None
     configuration, limits = plan.configurations[0], run.header.profile.limits
     found = gather(run, configuration)
-    points = rate_points(found.offered)
+    closed = (
+        stats.median_estimate([throughput_fps(visit) for visit in found.closed]) if found.closed else None
+    )
+    points = rate_points(found.offered, closed.point if closed else None)
     alone = (
         stats.median_estimate([median_latency_ms(visit) for visit in found.sync]).point
         if found.sync
@@ -66,14 +67,11 @@ def load_run(run: Run, name: str) -> LoadRun | None:
         host=run.header.host,
         configuration=configuration,
         compiled=compiled[-1],
-        closed_fps=stats.median_estimate([throughput_fps(visit) for visit in found.closed])
-        if found.closed
-        else None,
+        closed_fps=closed,
         alone_ms=alone,
         percentile=limits.percentile,
         bound_ms=limits.slo_ms,
         points=points,
-        disturbed_fps=tuple(sorted({one.load.rate_fps for one in found.offered if disturbed(one)})),
         answer=_answer(points, limits.percentile, limits.slo_ms, alone),
     )
 

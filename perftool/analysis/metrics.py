@@ -225,14 +225,16 @@ def objective_metric(objective: Objective, limits: Limits) -> Metric:
 def rate_metric(limits: Limits) -> Metric:
     """Return the highest rate whose percentile, under open load, holds the bound of the limits.
 
-    Where every rate that was offered holds it, the highest of them stands for the answer, without interval.
+    Where every rate that was offered holds it, the answer is at least the highest of them: its upper end is
+    open, and its lower end is itself.
     """
     bound, percentile = limits.slo_ms, limits.percentile
     assert bound is not None, 'the objective "rate" goes with a bound'
 
     def read(result: ConfigurationResult) -> Estimate | None:
         found = rate_under_bound(result.open, percentile, bound)
-        return found.rate or _bare(found.holds_fps)
+        holds = found.holds_fps
+        return found.rate or (None if holds is None else Estimate(point=holds, low=holds, high=None))
 
     return Metric(
         name="rate",

@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Struct
 
 from perftool.analysis import stats
+from perftool.analysis.evidence import disturbed
 from perftool.analysis.queueing import busy_share, completions, falls_behind
 from perftool.analysis.result import LatencyIntervals, RatePoint, Refusal
 from perftool.analysis.stats import Estimate
@@ -48,18 +49,19 @@ class RateUnderBound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 NO_LATENCY = LatencyIntervals(p50=None, p90=None, p95=None, p99=None)
 
 
-def rate_points(offered: Sequence[Offered]) -> tuple[RatePoint, ...]:
+def rate_points(offered: Sequence[Offered], closed_fps: float | None = None) -> tuple[RatePoint, ...]:
     """Return one configuration's points by rising rate, from its bursts of open load in any order.
 
     Bursts of the same rate and kind of arrivals belong to one point, however their gaps were drawn.
+    `closed_fps` is the closed loop's throughput, where it is known.
     """
     groups: dict[tuple[float, Arrivals], list[Offered]] = {}
     for record in offered:
         groups.setdefault((record.load.rate_fps, record.load.arrivals), []).append(record)
-    return tuple(_point(groups[key]) for key in sorted(groups))
+    return tuple(_point(groups[key], closed_fps) for key in sorted(groups))
 
 
-def _point(records: Sequence[Offered]) -> RatePoint:
+def _point(records: Sequence[Offered], closed_fps: float | None) -> RatePoint:
     load = records[0].load
     visits = _visits(records)
     lag_ms = _quantile_ms([lag for record in records for lag in record.lags_ns], 99)
@@ -69,9 +71,12 @@ def _point(records: Sequence[Offered]) -> RatePoint:
         rate_fps=load.rate_fps,
         arrivals=load.arrivals,
         served_fps=served,
-        latency_ms=NO_LATENCY if refusal else _latency(visits, independent_samples(records)),
+        latency_ms=NO_LATENCY
+        if refusal
+        else _latency(visits, independent_samples(records, closed_fps), len(visits) == len(records)),
         n=sum(len(record.latencies_ns) for record in records),
         visits=len(visits),
+        disturbed=sum(map(disturbed, records)),
         lag_ms=lag_ms,
         refusal=refusal,
         refused=refused,
@@ -99,11 +104,15 @@ def _visits(records: Sequence[Offered]) -> list[list[float]]:
     return [block.tolist() for latencies, count in pairs for block in np.array_split(latencies, count)]
 
 
-def _latency(visits: Sequence[Sequence[float]], independent: float) -> LatencyIntervals:
-    """Return the percentiles, each with its interval where the samples are worth enough independent ones."""
+def _latency(visits: Sequence[Sequence[float]], independent: float, whole: bool) -> LatencyIntervals:
+    """Return the percentiles, each with its interval where the samples are worth enough independent ones.
+
+    Where the parts are `whole` windows they tell themselves how much they differ; blocks of one queue do not.
+    """
+    surely = None if whole else independent
 
     def estimate(percentile: float) -> Estimate | None:
-        found = stats.percentile_estimate(visits, percentile, independent)
+        found = stats.percentile_estimate(visits, percentile, surely)
         if found is None or independent >= stats.samples_needed(percentile):
             return found
         return Estimate(point=found.point, low=None, high=None)
@@ -111,7 +120,7 @@ def _latency(visits: Sequence[Sequence[float]], independent: float) -> LatencyIn
     return LatencyIntervals(p50=estimate(50), p90=estimate(90), p95=estimate(95), p99=estimate(99))
 
 
-def independent_samples(records: Sequence[Offered]) -> float:
+def independent_samples(records: Sequence[Offered], closed_fps: float | None = None) -> float:
     """Return about how many independent samples the requests of one rate are worth.
 
     Under Poisson arrivals a queue forgets within some 1 / (1 - load)^2 requests (Whitt, Management Science
@@ -119,9 +128,15 @@ def independent_samples(records: Sequence[Offered]) -> float:
     load, and 7 at nine tenths. A window that is not long against that memory has seen few of the queue's
     long days, and nothing inside it tells so: in simulations an interval over the blocks of 662 requests
     covered p99 in 8 % of all cases at nine tenths, instead of 95 %. Even arrivals make no such queue.
+    With more requests in flight than the runtime has streams some of the queue is inside the runtime and
+    looks like service: the share of the closed loop's throughput, `closed_fps`, is then the load.
     """
+
+    def load(record: Offered) -> float:
+        return max(busy_share(record), record.load.rate_fps / closed_fps if closed_fps else 0.0)
+
     return sum(
-        len(record.latencies_ns) * max(0.0, 1 - busy_share(record)) ** 2
+        len(record.latencies_ns) * max(0.0, 1 - load(record)) ** 2
         if record.load.arrivals == "poisson"
         else len(record.latencies_ns)
         for record in records
@@ -281,8 +296,8 @@ def _curve(
 def _crossing(curve: Iterable[_At], bound_ms: float, *, beyond: bool = False) -> float | None:
     """Return the rate at which a curve first crosses the bound: 0 where its lowest rate misses it already.
 
-    None where it never does, or where a latency before that is unknown. Where the curve goes to infinity
-    there is nothing to interpolate: the last rate that holds is returned, or the one `beyond`.
+    None where it never does, or where a latency before that is unknown. Where there is nothing to
+    interpolate, the last rate that holds is returned, or the first that does not (`beyond`).
     """
     last: _At | None = None
     for at in curve:
@@ -290,7 +305,7 @@ def _crossing(curve: Iterable[_At], bound_ms: float, *, beyond: bool = False) ->
             return None
         if at.ms > bound_ms:
             if last is None or last.ms is None:
-                return 0.0
+                return at.rate if beyond else 0.0
             if math.isinf(at.ms):
                 return at.rate if beyond else last.rate
             share = math.log(bound_ms / last.ms) / math.log(at.ms / last.ms)

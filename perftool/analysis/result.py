@@ -57,8 +57,9 @@ class RatePoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One configuration at one offered rate, in images per second; latency in ms, of a request (a batch).
 
     `served_fps` runs from the first to the last completion of the requests that arrived in the windows. `n`
-    counts those requests, `visits` what the intervals are over. `lag_ms` is the 99th percentile of how late
-    the generator itself was, which the latencies contain. `refused` says why there is no latency.
+    counts those requests, `visits` what the intervals are over, `disturbed` the windows under foreign load.
+    `lag_ms` is the 99th percentile of how late the generator itself was, which the latencies contain.
+    `refused` says why there is no latency.
     """
 
     rate_fps: float
@@ -67,6 +68,7 @@ class RatePoint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_ms: LatencyIntervals
     n: int
     visits: int
+    disturbed: int
     lag_ms: float
     refusal: Refusal | None
     refused: str | None
@@ -177,14 +179,10 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configuration's figures by round, for pairing: what the JSON leaves out.
-
-    `looks` counts the extra rounds in which it was measured to decide.
-    """
+    """A configuration's figures by round, for pairing: what the JSON leaves out."""
 
     throughput_fps: dict[int, float]
     latency_sync_ms: dict[int, float]
-    looks: int
 
 
 class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

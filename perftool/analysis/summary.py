@@ -41,6 +41,7 @@ from perftool.record import (
     Evaluated,
     Finished,
     Header,
+    Offered,
     Planned,
     Run,
     Started,
@@ -66,14 +67,12 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     series: dict[str, Series] = {}
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
     evidence = {one.id: gather(run, one) for one in everything}
-    looks = effort.looks(run)
     for configuration in everything:
         found = evidence[configuration.id]
         results.append((configuration, _result(configuration, found, left_out, evaluations)))
         series[configuration.id] = Series(
             throughput_fps=by_round(found.closed, throughput_fps),
             latency_sync_ms=by_round(found.sync, median_latency_ms),
-            looks=looks[configuration.id],
         )
     return Summary(
         run=_run_info(run, name, planned, evidence),
@@ -136,7 +135,7 @@ def _result(
         incarnations=len({one.incarnation for one in found.compiled}),
         outliers=stats.count_outliers(speeds),
         drift_inside=inside,
-        open=rate_points(found.offered),
+        open=rate_points(found.offered, median(speeds) if speeds else None),
         accuracy=_accuracy(configuration, last, executed, evaluations),
         properties=_properties(last),
         status=status,
@@ -322,8 +321,8 @@ def _wall(run: Run) -> tuple[float, float | None]:
     for entry in run.entries:
         if isinstance(entry.record, Started):
             stretches.append([])
-        elif isinstance(entry.record, Compiled | Visited):
+        elif isinstance(entry.record, Compiled | Visited | Offered):
             stretches[-1].append(entry.at_ns)
-            windows += entry.record.window_ns if isinstance(entry.record, Visited) else 0
+            windows += 0 if isinstance(entry.record, Compiled) else entry.record.window_ns
     wall = sum(max(times) - min(times) for times in stretches if times)
     return wall / 1e9, windows / wall if wall else None

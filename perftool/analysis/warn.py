@@ -18,7 +18,7 @@ from perftool.record import (
     Surveyed,
     Visited,
 )
-from perftool.spec import Closed, Configuration, Explicit
+from perftool.spec import Configuration, Explicit
 
 #: A canary that varies more than this makes small differences hard to see.
 NOISY = 0.05
@@ -38,7 +38,6 @@ def configuration_warnings(
     `speeds` are its visits' throughputs, `inside` is the drift inside its visits.
     """
     compiled = found.compiled
-    under = [visit for visit in found.visits if isinstance(visit.load, Closed)]
     told = [
         *_not_as_asked(configuration, compiled),
         *(f"{one.stage} failed once: {one.reason}" for one in found.failed),
@@ -47,7 +46,7 @@ def configuration_warnings(
         told.append("every compile came from a cache, so its time is not a cold one")
     if len(found.closed) < MIN_VISITS:
         told.append(f"{len(found.closed)} of the {MIN_VISITS} visits that an interval takes")
-    told += [*_disturbed(under), *_unsteady(under)]
+    told += [*_disturbed(found.visits), *_unsteady(found.visits)]
     if inside and _apart(inside) and abs(inside.point - 1) > DRIFT_INSIDE:
         change = f"{inside.point - 1:+.0%}"
         told.append(f"latency drifts inside a visit: {change} from the first half to the second")
@@ -94,8 +93,8 @@ def _disturbed(visits: Sequence[Visited]) -> list[str]:
                 f"{len(high)} of {len(visits)} visits under {what}, up to {max(high):.0%} of the CPUs"
             )
     odd = [visit for visit in visits if disturbed(visit)]
-    quiet = {visit.round for visit in visits if not disturbed(visit)}
-    if replaced := sum(visit.round in quiet for visit in odd):
+    quiet = {(visit.load, visit.round) for visit in visits if not disturbed(visit)}
+    if replaced := sum((visit.load, visit.round) in quiet for visit in odd):
         told.append(f"{replaced} of {len(odd)} disturbed visits were repeated, and do not count")
     return told
 

@@ -12,10 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from perftool.bench import cgroup, energy, host
-from perftool.record import Conditions, Finding, Surveyed
+from perftool.record import FOREIGN_LOAD, Conditions, Finding, Surveyed
 
-#: More of all CPU time than this spent on others marks a visit as disturbed, so it is the bound here too.
-FOREIGN_LOAD = 0.10
 #: Steal hardly shows on an idle machine, so a little of it counts.
 STEAL = 0.02
 #: From this swappiness down the kernel swaps only when it would otherwise run out of memory.

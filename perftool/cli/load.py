@@ -32,8 +32,8 @@ def load(
         float | None, typer.Option("--slo-ms", help="The bound on the latency of a request, in ms.")
     ] = None,
     percentile: Annotated[
-        str, typer.Option("--percentile", help="The percentile that the bound is on: 50, 90, 95, 99.")
-    ] = "99",
+        options.Percentile, typer.Option("--percentile", help="The percentile that the bound is on.")
+    ] = options.Percentile.p99,
     search: Annotated[
         bool,
         typer.Option("--search", help="Find the highest rate that keeps the bound; --slo-ms alone does so."),
@@ -66,14 +66,20 @@ def load(
 ) -> None:
     """Measure one configuration under open load: latency at given rates, or the rate under a bound."""
     from perftool.cli.images import image_source
-    from perftool.errors import InterruptedRunError, NothingPassesError
+    from perftool.errors import (
+        InterruptedRunError,
+        NothingPassesError,
+        PerftoolError,
+        ResumeRefusedError,
+        UsageError,
+    )
     from perftool.model.identity import parse_source
     from perftool.sweep.loading import load as run_load
     from perftool.sweep.profile import override
 
     question = _question(rate, constant, slo_ms, search, seconds, requests)
     profile = override(
-        _one_cell(slo_ms, percentile, image_source(dataset, labels, calibration)),
+        _one_cell(slo_ms, int(percentile.value), image_source(dataset, labels, calibration)),
         model=parse_source(model, str(weights) if weights else None),
         devices=[device],
         precisions=[precision],
@@ -84,13 +90,18 @@ def load(
         seed=seed,
     )
     _one_of_each(profile)
-    folder = out or _default_folder(model)
+    folder = out or options.default_folder(model, "load-")
     try:
         with _watching() as watcher:
             run_load(profile, question, folder, watcher)
     except KeyboardInterrupt:
+        kept = f"; what was measured is kept in {folder}" if _show(folder, json=json) else ""
+        raise InterruptedRunError(f"stopped{kept}") from None
+    except (UsageError, ResumeRefusedError):
+        raise
+    except PerftoolError:
         _show(folder, json=json)
-        raise InterruptedRunError(f"stopped; what was measured is kept in {folder}") from None
+        raise
     found = _show(folder, json=json)
     if found and found.answer and found.answer.holds_fps is None:
         raise NothingPassesError(found.answer.reason)
@@ -127,20 +138,16 @@ def _question(
     )
 
 
-def _one_cell(slo_ms: float | None, percentile: str, images: "Dataset | None") -> "Profile":
+def _one_cell(slo_ms: float | None, percentile: int, images: "Dataset | None") -> "Profile":
     """Return a profile of one configuration, which `override` fills in."""
-    from perftool.errors import UsageError
     from perftool.spec import Builtin, Grid, Limits, Profile
 
-    allowed = {"50": 50, "90": 90, "95": 95, "99": 99}
-    if percentile not in allowed:
-        raise UsageError(f"--percentile: expected 50, 90, 95 or 99, got {percentile}")
     return Profile(
         name="load",
         description="one configuration under open load",
         images=images or Builtin(),
         grids=(Grid(),),
-        limits=Limits(slo_ms=slo_ms, percentile=allowed[percentile]),  # type: ignore[arg-type]
+        limits=Limits(slo_ms=slo_ms, percentile=percentile),  # type: ignore[arg-type]
     )
 
 
@@ -152,15 +159,6 @@ def _one_of_each(profile: "Profile") -> None:
     for name in grid.__struct_fields__:
         if len(getattr(grid, name)) > 1:
             raise UsageError(f"{name}: one configuration is measured, so give one value")
-
-
-def _default_folder(model: str) -> Path:
-    """Return reports/<time>-load-<model>, in the folder that the command is run from."""
-    import re
-    import time
-
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(model).stem).strip("-.") or "model"
-    return Path("reports") / f"{time.strftime('%Y%m%d-%H%M%S')}-load-{safe}"
 
 
 def _show(folder: Path, *, json: bool) -> "LoadRun | None":

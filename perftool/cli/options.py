@@ -86,6 +86,15 @@ def run_folder(path: Path) -> Path:
     return path.parent if path.is_file() else path
 
 
+def default_folder(model: str, kind: str = "") -> Path:
+    """Return reports/<time>-<kind><model>, in the folder that the command is run from."""
+    import re
+    import time
+
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(model).stem).strip("-.") or "model"
+    return Path("reports") / f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}{safe}"
+
+
 def words(values: Sequence[str] | None) -> list[str] | None:
     """Split option values at commas: `--batch 1,4 --batch 8` is 1, 4, 8; None when there are none."""
     if not values:

@@ -8,7 +8,7 @@ import typer
 from perftool.cli import options
 
 if TYPE_CHECKING:
-    from perftool.spec import Profile
+    from perftool.spec import ModelSource
 
 Model = Annotated[
     str | None, typer.Argument(help="A built-in model's name, or a model file. Default: the profile's.")
@@ -70,7 +70,6 @@ def sweep(
     from perftool.errors import UsageError
     from perftool.model.identity import parse_source
     from perftool.record import Allowed
-    from perftool.spec import ModelFile
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import resume_sweep
     from perftool.sweep.run import sweep as run_sweep
@@ -113,24 +112,16 @@ def sweep(
     chosen = load_profile(profile or "quick")
     source = None
     if model or weights:
-        of_profile = chosen.model.path if isinstance(chosen.model, ModelFile) else chosen.model.name
-        source = parse_source(model or of_profile, str(weights) if weights else None)
+        source = parse_source(model or _name(chosen.model), str(weights) if weights else None)
     effort = {"extra_visits": extra_visits, "carry_percentile": carry_percentile or None}
     resolved = override(chosen, model=source, **given, **effort)  # type: ignore[arg-type]
-    folder = out or _default_folder(resolved)
+    folder = out or options.default_folder(_name(resolved.model))
     with watching() as watcher:
         run_sweep(resolved, folder, watcher)
     finish(folder, json=json)
 
 
-def _default_folder(profile: "Profile") -> Path:
-    """Return reports/<time>-<model>, in the folder that the command is run from."""
-    import re
-    import time
-
+def _name(model: "ModelSource") -> str:
     from perftool.spec import ModelFile
 
-    source = profile.model
-    name = Path(source.path).stem if isinstance(source, ModelFile) else source.name
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
-    return Path("reports") / f"{time.strftime('%Y%m%d-%H%M%S')}-{safe}"
+    return model.path if isinstance(model, ModelFile) else model.name

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from perftool.analysis.load_run import LoadRun
 from perftool.analysis.open_load import RateUnderBound, said
-from perftool.render.numbers import ABSENT, plain, span, with_interval
-from perftool.render.offered import latency_cell
+from perftool.render.numbers import plain, span, with_interval
+from perftool.render.offered import RATE_TITLES, latency_cell, rate_cells
 from perftool.render.open_load import PERCENTILES, Curve, picture
+from perftool.render.tabular import ODD_MARK
 
 COLUMNS = 100
 
@@ -49,16 +50,14 @@ def _heading(run: LoadRun) -> Text:
 
 def _table(run: LoadRun) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for title in ("offered\nimages/s", "of closed\nloop", "served\nimages/s"):
+    for title in RATE_TITLES:
         table.add_column(title, justify="right", no_wrap=True)
     for percentile in PERCENTILES:
         table.add_column(f"p{percentile}\nms", justify="right", no_wrap=True)
     table.add_column("sent late\nby ms", justify="right", no_wrap=True)
     for point in run.points:
-        share = ABSENT if run.closed_fps is None else f"{point.rate_fps / run.closed_fps.point:.0%}"
-        served = ABSENT if point.served_fps is None else said(point.served_fps)
         cells = [latency_cell(point, percentile) for percentile in PERCENTILES]
-        table.add_row(said(point.rate_fps), share, served, *cells, f"{point.lag_ms:.2g}")
+        table.add_row(*rate_cells(point, run.closed_fps), *cells, f"{point.lag_ms:.2g}")
     return table
 
 
@@ -74,9 +73,8 @@ def _notes(run: LoadRun) -> Text:
             "the longer a queue remembers (more --seconds)"
         )
     lines.append("sent late: 99 % of the requests were sent later by no more than this; latencies contain it")
-    if run.disturbed_fps:
-        rates = ", ".join(map(said, run.disturbed_fps))
-        lines.append(f"foreign load: others took more than 10 % of the machine at {rates} images/s")
+    if any(point.disturbed for point in run.points):
+        lines.append(f"{ODD_MARK}: other processes or the hypervisor took more than 10 % of the CPUs")
     lines += [f"{said(point.rate_fps)} images/s: {point.refused}" for point in run.points if point.refused]
     return Text("\n".join(map(plain, lines)))
 

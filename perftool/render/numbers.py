@@ -16,7 +16,12 @@ def plain(text: str) -> str:
 
 
 def with_interval(estimate: Estimate, digits: int) -> str:
-    """Write a point and half the width of its interval, to two significant digits of that: `33.0 ±1.3`."""
+    """Write a point and half the width of its interval, to two significant digits of that: `33.0 ±1.3`.
+
+    What is known to be at least so much is written `≥33.0`.
+    """
+    if estimate.low == estimate.point and estimate.high is None:
+        return f"≥{estimate.point:.{digits}f}"
     if estimate.low is None or estimate.high is None or estimate.low == estimate.high:
         return f"{estimate.point:.{digits}f}"
     half = (estimate.high - estimate.low) / 2

@@ -5,15 +5,17 @@ from rich.text import Text
 
 from perftool.analysis.open_load import said
 from perftool.analysis.result import RatePoint, Summary
-from perftool.analysis.stats import samples_needed
+from perftool.analysis.stats import Estimate, samples_needed
 from perftool.render.numbers import ABSENT, plain, with_interval
-from perftool.render.tabular import empty_table
+from perftool.render.tabular import ODD_MARK, empty_table
 
+RATE_TITLES = ("offered\nimages/s", "of closed\nloop", "served\nimages/s")
 _SHOWN = (50, 95, 99)
 
 OFFERED_LEGEND = Text(
     "open load: requests arrive by chance at the offered rate; latency from when each was to arrive\n"
-    "N of M: not measurable, N of the M requests that it takes; no ±: too few requests for an interval",
+    "N of M: not measurable, N of the M requests that it takes; no ±: too few requests for an interval\n"
+    "!: other processes or the hypervisor took more than 10 % of the CPUs in some of its windows",
     style="dim",
 )
 
@@ -22,20 +24,26 @@ def offered(summary: Summary) -> Table:
     """Return a row for each configuration and offered rate: what was served, and latency percentiles."""
     table = empty_table()
     table.add_column("open load", overflow="fold")
-    for title in ("offered\nimages/s", "of closed\nloop", "served\nimages/s"):
+    for title in RATE_TITLES:
         table.add_column(title, justify="right", no_wrap=True)
     for percentile in _SHOWN:
         table.add_column(f"p{percentile}\nms", justify="right", no_wrap=True)
     for one in (*summary.configurations, *summary.baselines):
         for point in one.open:
-            closed = one.throughput_fps
-            share = ABSENT if closed is None else f"{point.rate_fps / closed.point:.0%}"
-            served = ABSENT if point.served_fps is None else said(point.served_fps)
             cells = [latency_cell(point, percentile) for percentile in _SHOWN]
-            row = [plain(one.id), said(point.rate_fps), share, served, *cells]
+            row = [plain(one.id), *rate_cells(point, one.throughput_fps), *cells]
             table.add_row(*(Text(cell) for cell in row))
         table.add_section()
     return table
+
+
+def rate_cells(point: RatePoint, closed: Estimate | None) -> list[str]:
+    """Write the cells under `RATE_TITLES`."""
+    return [
+        said(point.rate_fps) + (f" {ODD_MARK}" if point.disturbed else ""),
+        ABSENT if closed is None else f"{point.rate_fps / closed.point:.0%}",
+        ABSENT if point.served_fps is None else said(point.served_fps),
+    ]
 
 
 def latency_cell(point: RatePoint, percentile: int) -> str:

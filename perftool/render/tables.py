@@ -18,11 +18,10 @@ from perftool.analysis.result import ConfigurationResult, Recommendation, Summar
 from perftool.render.numbers import ABSENT, figure, plain, span
 from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
-from perftool.render.tabular import empty_table
+from perftool.render.tabular import ODD_MARK, empty_table
 
 CHOICE_MARK = ">"
 FRONT_MARK = "*"
-ODD_MARK = "!"
 
 
 def run_view(summary: Summary, recommendation: Recommendation) -> tuple[RenderableType, ...]:

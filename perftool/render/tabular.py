@@ -3,6 +3,9 @@
 from rich import box
 from rich.table import Table
 
+#: Marks what is not as it should be; a note or a warning says why.
+ODD_MARK = "!"
+
 
 def empty_table() -> Table:
     """Return an empty table: a rule below the headings, one space between columns."""

@@ -13,7 +13,8 @@ from perftool.analysis.effort import (
 from perftool.analysis.stats import samples_needed
 from perftool.analysis.summary import summarize
 from perftool.record import Focused, Run
-from perftool.spec import Closed, ClosedLoad, Sync
+from perftool.spec import Closed, ClosedLoad
+from perftool.sweep.remaining import remaining
 
 
 def next_focus(run: Run) -> Focused | None:
@@ -25,20 +26,26 @@ def next_focus(run: Run) -> Focused | None:
     if budget <= 0 and not percentile_allowed(run):
         return None
     summary = summarize(run)
-    if percentile_allowed(run) and (short := short_of_samples(summary, profile.limits)):
-        percentile = profile.limits.percentile
-        what = f"p{percentile} takes {samples_needed(percentile)} samples"
-        return Focused(round=round, purpose="carry", load=Closed(), configurations=short, questions=(what,))
+    given_up = {one.configuration for one in remaining(run).given_up}
+    if percentile_allowed(run):
+        short = tuple(id for id in short_of_samples(summary, profile.limits) if id not in given_up)
+        if short:
+            percentile = profile.limits.percentile
+            what = f"p{percentile} takes {samples_needed(percentile)} samples"
+            return Focused(
+                round=round, purpose="carry", load=Closed(), configurations=short, questions=(what,)
+            )
     ids: list[str] = []
     texts: list[str] = []
+    load: ClosedLoad | None = None
     for question in open_questions(summary, profile.objective, profile.limits):
         wanted = list(dict.fromkeys([*ids, *question.configurations]))
-        if len(wanted) <= budget:
-            ids = wanted
-            texts.append(question.text)
-    if not ids:
+        if given_up.intersection(wanted) or len(wanted) > budget or question.load != (load or question.load):
+            continue
+        ids, load = wanted, question.load
+        texts.append(question.text)
+    if load is None:
         return None
-    load: ClosedLoad = Sync() if profile.objective == "latency" else Closed()
     return Focused(
         round=round, purpose="decide", load=load, configurations=tuple(ids), questions=tuple(texts)
     )

@@ -11,9 +11,10 @@ from statistics import fmean
 from perftool.analysis.effort import extra_visits, extra_visits_allowed
 from perftool.record import Compiled, Entry, Evaluated, Prepared, Record, Run, Started, Visited
 from perftool.spec import Open
+from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
-from perftool.sweep.rounds import VisitLeft, open_arrivals, open_rounds_left
+from perftool.sweep.rounds import VisitLeft
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
@@ -34,7 +35,7 @@ def seconds_left(run: Run) -> float:
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
         + (len(closed) + extra) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
-        + VISIT_OVER_WINDOW * sum(_open_seconds(visit, open_arrivals(run)) for visit in visits)
+        + sum(map(window_seconds, visits))
         + _compiles_left(run, left) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
 
@@ -46,13 +47,6 @@ def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:
         return []
     records = [entry.record for entry in run.entries]
     return [visit for left in open_rounds_left(run, plan.configurations, records) for visit in left]
-
-
-def _open_seconds(visit: VisitLeft, arrivals: int) -> float:
-    """Return how long a window of open load is; 0 for another load."""
-    if not isinstance(visit.load, Open):
-        return 0.0
-    return arrivals * visit.configuration.batch / visit.load.rate_fps
 
 
 def share_done(run: Run, left: float) -> float:

@@ -86,7 +86,7 @@ class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def next_burst(
-    points: tuple[RatePoint, ...], capacity_fps: float, percentile: int, bound_ms: float
+    points: tuple[RatePoint, ...], capacity_fps: float, percentile: int, bound_ms: float, batch: int = 1
 ) -> Burst | None:
     """Return what a search offers next; None when it is over.
 
@@ -110,14 +110,17 @@ def next_burst(
     middle = rounded((low + high) / 2)
     if high - low <= CLOSE_ENOUGH * missing or middle in verdicts:
         return None
-    return Burst(rate_fps=middle, arrivals=enough(middle, capacity_fps, percentile))
+    return Burst(rate_fps=middle, arrivals=enough(middle, capacity_fps, percentile, batch))
 
 
-def enough(rate_fps: float, capacity_fps: float, percentile: int) -> int:
-    """Return how many arrivals an interval takes: the fuller a queue, the longer it remembers."""
+def enough(rate_fps: float, capacity_fps: float, percentile: int, batch: int = 1) -> int:
+    """Return how many arrivals an interval takes: the fuller a queue, the longer it remembers.
+
+    No more than fit into `MOST_SECONDS`, but as many as carry the percentile.
+    """
     free = max(0.0, 1 - rate_fps / capacity_fps) ** 2
     needed = samples_needed(percentile)
-    most = max(needed, int(MOST_SECONDS * rate_fps))
+    most = max(needed, int(MOST_SECONDS * rate_fps / batch))
     return most if free * most <= MARGIN * needed else max(needed, math.ceil(MARGIN * needed / free))
 
 

@@ -31,8 +31,9 @@ from perftool.spec import (
     Setting,
     WeightFormat,
 )
+from perftool.sweep.open_rounds import open_rounds_left
 from perftool.sweep.plan import resolve_threads, wants_open_load
-from perftool.sweep.rounds import VisitLeft, open_rounds_left, rounds_left
+from perftool.sweep.rounds import VisitLeft, rounds_left
 
 _FORMATS: tuple[WeightFormat, ...] = ("fp32", "fp16", "int8")
 _PRECISION_HINT = "INFERENCE_PRECISION_HINT"

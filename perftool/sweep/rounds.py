@@ -1,30 +1,33 @@
-"""The visits of every round: planned, repeated, extra and under open load, each in its random order. Pure.
+"""The visits of every round under closed loads: planned, repeated and extra, each in its random order. Pure.
 
-What a run still has to do besides is `remaining`'s; which extra rounds there are is decided by `focus`.
+What a run still has to do besides is `remaining`'s; which extra rounds there are is decided by `focus`; open
+load is `open_rounds`'s.
 """
 
 import random
 from collections.abc import Iterator
-from statistics import median
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from perftool.analysis.effort import percentile_allowed, repeats_left
-from perftool.analysis.evidence import disturbed, throughput_fps
-from perftool.analysis.stats import samples_needed
-from perftool.record import Focused, Offered, Record, Run, Visited
+from perftool.analysis.effort import repeats_left
+from perftool.analysis.evidence import disturbed
+from perftool.record import Focused, Record, Run, Visited
 from perftool.spec import Closed, Configuration, Load, Offer, Open, Policy, Profile, Visit
 from perftool.sweep.plan import loads
 
 
 class VisitLeft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A visit still to be made. A child of an earlier `generation` is to be replaced by a fresh one."""
+    """A visit still to be made. A child of an earlier `generation` is to be replaced by a fresh one.
+
+    `arrivals` are those of an open load's window, 0 for another load.
+    """
 
     configuration: Configuration
     load: Load
     round: int
     position: int
     generation: int
+    arrivals: int = 0
 
 
 def order(configurations: tuple[Configuration, ...], profile: Profile, round: int) -> tuple[VisitLeft, ...]:
@@ -51,17 +54,20 @@ def rounds_left(
         if isinstance(record, Visited):
             made.setdefault((record.configuration, record.load, record.round), []).append(record)
     budget = repeats_left(run)
+    latest = max((round for _, _, round in made), default=0)
     for visits in _all_rounds(profile, planned, records):
-        left = [visit for visit in visits if _key(visit) not in made]
-        for visit in visits:
-            before = made.get(_key(visit), [])
+        left = [visit for visit in visits if key(visit) not in made]
+        # A repeat belongs beside its round's other visits: once a later round has begun it is too late.
+        for visit in visits if visits and visits[0].round >= latest else ():
+            before = made.get(key(visit), [])
             if len(before) == 1 and disturbed(before[0]) and budget > 0:
                 left.append(visit)
                 budget -= 1
         yield tuple(left)
 
 
-def _key(visit: VisitLeft) -> tuple[str, Load, int]:
+def key(visit: VisitLeft) -> tuple[str, Load, int]:
+    """Return what tells one visit from another, its repeats apart."""
     return visit.configuration.id, visit.load, visit.round
 
 
@@ -73,49 +79,31 @@ def _all_rounds(
         yield order(planned, profile, number)
     for focus in (record for record in records if isinstance(record, Focused)):
         chosen = [one for one in planned if one.id in focus.configurations]
-        pairs: list[tuple[Configuration, Load]] = [(one, focus.load) for one in chosen]
-        yield _shuffled(pairs, profile, focus.round, f"{profile.seed}/{focus.round}")
+        # Where one request is in flight anyway the closed load is the same, and what its rounds are made of.
+        pairs: list[tuple[Configuration, Load]] = [
+            (one, focus.load if focus.load in loads(one, profile) else Closed()) for one in chosen
+        ]
+        yield shuffled(pairs, profile, focus.round, f"{profile.seed}/{focus.round}")
 
 
-def open_rounds_left(
-    run: Run, planned: tuple[Configuration, ...], records: list[Record]
-) -> Iterator[tuple[VisitLeft, ...]]:
-    """Yield what is left of each round of open load: every share of every configuration's throughput."""
-    profile = run.header.profile
-    offered = {(r.configuration, r.load, r.round) for r in records if isinstance(r, Offered)}
-    fastest = {one.id: _capacity(one.id, profile.policy.rounds, records) for one in planned}
-    for number in range(profile.policy.rounds):
-        pairs: list[tuple[Configuration, Load]] = []
-        for share in profile.policy.open_shares:
-            for one in planned:
-                if capacity := fastest[one.id]:
-                    # Rounded, so that a rate reads like one. The seed is the round's: all meet the same gaps.
-                    rate = float(f"{share * capacity:.3g}")
-                    pairs.append((one, Open(rate_fps=rate, seed=profile.seed + number)))
-        visits = _shuffled(pairs, profile, number, f"{profile.seed}/{number}/open")
-        yield tuple(visit for visit in visits if _key(visit) not in offered)
-
-
-def _capacity(configuration: str, rounds: int, records: list[Record]) -> float | None:
-    """Return the throughput that the profile's own rounds measured: extra ones must not move the rates."""
-    speeds = [
-        throughput_fps(record)
-        for record in records
-        if isinstance(record, Visited)
-        and record.configuration == configuration
-        and isinstance(record.load, Closed)
-        and record.round < rounds
-        and not disturbed(record)
-    ]
-    return median(speeds) if speeds else None
-
-
-def _shuffled(
-    pairs: list[tuple[Configuration, Load]], profile: Profile, round: int, seed: str
+def shuffled(
+    pairs: list[tuple[Configuration, Load]],
+    profile: Profile,
+    round: int,
+    seed: str,
+    *,
+    anew: bool = False,
 ) -> tuple[VisitLeft, ...]:
-    """Put the visits of a round into a random order, the same for the same seed."""
+    """Put the visits of a round into a random order, the same for the same seed.
+
+    Rounds that are counted `anew`, after the profile's own, have processes of their own.
+    """
     draw = random.Random(seed)
-    return _placed(sorted(pairs, key=lambda _: draw.random()), profile, round)
+    placed = _placed(sorted(pairs, key=lambda _: draw.random()), profile, round)
+    if not anew:
+        return placed
+    later = generation(profile.policy.rounds + round, profile.policy)
+    return tuple(structs.replace(visit, generation=later) for visit in placed)
 
 
 def _placed(pairs: list[tuple[Configuration, Load]], profile: Profile, round: int) -> tuple[VisitLeft, ...]:
@@ -143,16 +131,15 @@ def generation(round: int, policy: Policy) -> int:
     return round * policy.incarnations // policy.rounds
 
 
-def visit_job(visit: VisitLeft, run: Run) -> Visit | Offer:
+def visit_job(visit: VisitLeft, policy: Policy) -> Visit | Offer:
     """Return the job that makes a visit."""
-    policy = run.header.profile.policy
     if isinstance(visit.load, Open):
         return Offer(
             load=visit.load,
             round=visit.round,
             position=visit.position,
             visit_seconds=policy.visit_seconds,
-            arrivals=open_arrivals(run),
+            arrivals=visit.arrivals,
             warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
         )
     return Visit(
@@ -163,12 +150,3 @@ def visit_job(visit: VisitLeft, run: Run) -> Visit | Offer:
         completions_per_request=policy.completions_per_request,
         warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
     )
-
-
-def open_arrivals(run: Run) -> int:
-    """Return the arrivals of one window: as many as the percentile takes over all rounds, where allowed."""
-    profile = run.header.profile
-    if not percentile_allowed(run):
-        return profile.policy.open_arrivals
-    needed = -(-samples_needed(profile.limits.percentile) // profile.policy.rounds)
-    return max(profile.policy.open_arrivals, needed)

@@ -18,7 +18,7 @@ from msgspec import Struct
 from perftool.bench import host
 from perftool.bench.doctor import survey
 from perftool.bench.isolate import Watch, ask_once, expect, refuse
-from perftool.errors import InterruptedRunError, PerftoolError
+from perftool.errors import InterruptedRunError, PerftoolError, ResumeRefusedError
 from perftool.model.cache import cache_folder
 from perftool.model.dataset import images_for
 from perftool.model.identity import identity
@@ -59,6 +59,7 @@ from perftool.spec import (
 from perftool.sweep.children import WarmChildren
 from perftool.sweep.focus import next_focus
 from perftool.sweep.locks import hold
+from perftool.sweep.open_rounds import window_seconds
 from perftool.sweep.plan import plan
 from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
 from perftool.sweep.rounds import VisitLeft, visit_job
@@ -122,7 +123,10 @@ def resume_sweep(folder: Path, watcher: Watcher, allowed: Allowed | None = None)
     Raises ResumeRefusedError when the profile in its folder, the model's content or the host are not those
     that it was started with, saying what differs.
     """
-    header = read(folder).header
+    before = read(folder)
+    header = before.header
+    if (made := planned(before)) is not None and not made.canary:
+        raise ResumeRefusedError(f"{folder} holds a run of perftool load, which cannot be resumed")
     check_same(header, read_profile(folder), identity(header.profile.model), host.identity())
     images = images_for(header.profile)
     journal, run = resume(folder)
@@ -338,7 +342,9 @@ class Sweep:
                 self._children.drop(configuration.id)
                 return False
             self._children.make_room()
-        answer = child.ask(visit_job(visit, self.run), policy.visit_timeout_seconds)
+        # A server that falls behind gives up when it is a whole schedule late.
+        seconds = policy.visit_timeout_seconds + 3 * window_seconds(visit)
+        answer = child.ask(visit_job(visit, policy), seconds)
         self.append(recordable(answer))
         if isinstance(answer, Failed):
             self._children.drop(configuration.id)

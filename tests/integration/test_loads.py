@@ -144,8 +144,12 @@ def test_a_finished_run_takes_more_effort_when_the_user_allows_it(
     assert [(one.extra_visits, one.carry_percentile) for one in records(after, Allowed)] == [(6, False)]
     assert isinstance(after.entries[-1].record, Finished)
     more = len(records(after, Visited)) - len(records(before, Visited))
-    assert 0 <= more <= 14, "what was left of 8, and 6 more"
-    assert all(one.round >= 6 for one in records(after, Focused))
+    new = records(after, Focused)[len(records(before, Focused)) :]
+    assert more == sum(len(one.configurations) for one in new) <= 14, "what was left of 8, and 6 more"
+    document = json.loads((swept[0] / "results.json").read_text())
+    assert document["run"]["extra_visits_allowed"] == 14
+    spent = document["run"]["extra_visits"]
+    assert spent > 12 or not document["recommendation"]["undecided"], "spent, or nothing is open"
 
 
 def test_a_percentile_is_carried_when_asked_for(

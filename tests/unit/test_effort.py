@@ -14,8 +14,8 @@ from perftool.analysis.effort import (
     repeats_left,
 )
 from perftool.analysis.summary import summarize
-from perftool.record import Allowed, Entry, Focused, Offered, Run, Visited
-from perftool.spec import Closed, Limits, Open, Policy
+from perftool.record import Allowed, Entry, Failed, Focused, Offered, Run, Visited
+from perftool.spec import Closed, Limits, Open, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.remaining import remaining
 from perftool.sweep.rounds import VisitLeft
@@ -148,6 +148,72 @@ def test_what_the_user_allows_when_resuming_comes_on_top() -> None:
     assert extra_visits_allowed(run) == 10
 
 
+def test_a_latency_objective_is_decided_under_the_load_that_it_is_read_from() -> None:
+    """One request in flight is measured by the closed load; another configuration by the sync load too."""
+    one = changed(RIVAL, fps=30.0, factors=WOBBLING.factors)
+    two = changed(WOBBLING, fps=49.0, sync=True, factors=(1.0,))
+    made = Journal((one, two), finished=False)
+    run = made.run(policy=policy(extra_visits=8), limits=NO_LIMITS, objective="latency")
+    focus = next_focus(run)
+    assert focus is not None and focus.load == Sync()
+    (left,) = remaining(with_records(run, focus)).rounds
+    assert {visit.configuration.id: visit.load for visit in left} == {one.id: Closed(), two.id: Sync()}
+    more = with_records(
+        run,
+        focus,
+        visit(one, 6, 30.0),
+        visited(two, 6, 0, 29.0, 1, sync=True),
+    )
+    series = summarize(more).series
+    assert series[one.id].latency_sync_ms.keys() == series[two.id].latency_sync_ms.keys() == set(range(7))
+
+
+def test_a_latency_limit_is_asked_under_the_closed_load_whatever_the_objective() -> None:
+    shaky = changed(WOBBLING, sync=True, factors=(1.0, 1.3, 0.8, 1.1, 0.75, 1.0))
+    plain = Journal((shaky,), finished=False).run(policy=policy(), limits=NO_LIMITS)
+    interval = summarize(plain).configurations[0].latency_intervals_ms
+    assert interval is not None and interval.p50 is not None
+    limits = Limits(accuracy_drop_pp=None, latency_ms=interval.p50.point + 0.5)
+    made = Journal((shaky,), finished=False)
+    run = made.run(policy=policy(extra_visits=8), limits=limits, objective="latency")
+    focus = next_focus(run)
+    assert focus is not None and focus.load == Closed()
+
+
+def test_a_visit_for_a_limit_alone_does_not_unsettle_a_comparison() -> None:
+    behind = changed(RIVAL, fps=28.0, wobble=0.001)
+    ahead = changed(WOBBLING, factors=(1.0, 1.001))
+    alone = Focused(round=6, purpose="decide", load=Closed(), configurations=(behind.id,), questions=("?",))
+    run = with_records(journal(ahead, behind), alone, visit(behind, 6, 28.0))
+    assert choose(summarize(run), "throughput", NO_LIMITS).undecided == ()
+
+
+def test_a_short_run_asks_for_nothing_of_a_limit_either() -> None:
+    limits = Limits(accuracy_drop_pp=None, latency_ms=60.0)
+    made = Journal((changed(WOBBLING, rounds=2),), finished=False)
+    assert next_focus(made.run(policy=policy(extra_visits=8), limits=limits)) is None
+
+
+def test_what_was_given_up_is_not_asked_for_again() -> None:
+    limits = Limits(accuracy_drop_pp=None, latency_ms=1000.0, percentile=99)
+    run = journal(WOBBLING, limits=limits, carry_percentile=True)
+    assert next_focus(run) is not None
+    lost = Failed(subject="int8", stage="prepare", kind="error", reason="disk full")
+    assert next_focus(with_records(run, lost)) is None
+
+
+def test_an_extra_round_that_was_interrupted_goes_on_where_it_was() -> None:
+    run = journal(WOBBLING, RIVAL, BEATEN)
+    focus = next_focus(run)
+    assert focus is not None
+    (whole,) = remaining(with_records(run, focus)).rounds
+    assert len(whole) == 2
+    first = visit(WOBBLING, 6, 30.0)
+    (left,) = remaining(with_records(run, focus, first)).rounds
+    assert [one.configuration.id for one in left] == [RIVAL.id]
+    assert left[0].position == next(one.position for one in whole if one.configuration.id == RIVAL.id)
+
+
 # ---------------------------------------------------------------- disturbed visits
 
 
@@ -156,7 +222,7 @@ def test_a_disturbed_visit_is_repeated_once_at_the_end_of_its_round() -> None:
     assert not remaining(run).rounds
     entries = list(run.entries)
     for number, entry in enumerate(entries):
-        if isinstance(entry.record, Visited) and entry.record.round == 2:
+        if isinstance(entry.record, Visited) and entry.record.round == 5:
             conditions = msgspec.structs.replace(entry.record.conditions, other_load=0.3)
             entries[number] = Entry(
                 at_ns=entry.at_ns, record=msgspec.structs.replace(entry.record, conditions=conditions)
@@ -165,23 +231,31 @@ def test_a_disturbed_visit_is_repeated_once_at_the_end_of_its_round() -> None:
     left = remaining(loaded)
     assert [len(visits) for visits in left.rounds] == [2]
     assert {one.configuration.id for one in left.rounds[0]} == {WOBBLING.id, BEATEN.id}
-    assert {one.round for one in left.rounds[0]} == {2}
-    again = with_records(loaded, visit(WOBBLING, 2, 30.0), visit(BEATEN, 2, 8.0, other_load=0.4))
+    assert {one.round for one in left.rounds[0]} == {5}
+    again = with_records(loaded, visit(WOBBLING, 5, 30.0), visit(BEATEN, 5, 8.0, other_load=0.4))
     assert not remaining(again).rounds, "once is enough, quiet or not"
     assert repeats(again) == extra_visits(again) == 2
     result = summarize(again).configurations[0]
     assert (result.visits, result.disturbed) == (7, 1)
     assert "1 of 1 disturbed visits were repeated, and do not count" in result.warnings
-    assert summarize(again).series[WOBBLING.id].throughput_fps[2] == pytest.approx(30.0)
-    both = summarize(again).series[BEATEN.id].throughput_fps[2]
+    assert summarize(again).series[WOBBLING.id].throughput_fps[5] == pytest.approx(30.0)
+    both = summarize(again).series[BEATEN.id].throughput_fps[5]
     assert both != pytest.approx(8.0), "where all visits of a round were disturbed all of them speak"
 
 
 def test_repeats_take_half_of_the_budget_at_most() -> None:
-    run = journal(changed(WOBBLING, other_load=0.5), changed(BEATEN, other_load=0.5), extra=6)
+    ones = (WOBBLING, RIVAL, BEATEN, changed(BEATEN, streams=2))
+    run = journal(*(changed(one, other_load=0.5) for one in ones), extra=6)
     assert repeats_left(run) == 3
     assert sum(len(visits) for visits in remaining(run).rounds) == 3
     assert repeats_left(journal(WOBBLING, extra=1)) == 0
+
+
+def test_a_disturbed_visit_is_not_repeated_once_a_later_round_has_begun() -> None:
+    loaded = tuple(changed(one, other_load=0.5) for one in (WOBBLING, BEATEN))
+    run = journal(*loaded, extra=40)
+    (last,) = remaining(run).rounds
+    assert {one.round for one in last} == {5}
 
 
 # ---------------------------------------------------------------- rounds of open load
@@ -218,3 +292,74 @@ def test_open_load_waits_for_the_rounds() -> None:
     run = made.run(policy=policy(), loads=("closed", "open"), limits=NO_LIMITS)
     left = remaining(run)
     assert [[one.load for one in visits] for visits in left.rounds] == [[Closed()]]
+
+
+def shares_of(run: Run) -> list[float]:
+    return sorted(one.load.rate_fps for one in remaining(run).rounds[0] if isinstance(one.load, Open))
+
+
+def open_run(*, other_load: float | None = None, **fields: object) -> Run:
+    steady = changed(RIVAL, wobble=0.0, other_load=other_load)
+    made = Journal((steady,), machine=(1.0,), finished=False)
+    of = policy(open_shares=(0.5, 0.8), **fields)
+    return made.run(policy=of, loads=("closed", "open"), limits=NO_LIMITS)
+
+
+def test_open_load_is_offered_on_a_machine_that_is_never_quiet() -> None:
+    assert shares_of(open_run(other_load=0.5)) == [14.8, 23.6]
+
+
+def test_what_is_measured_after_the_first_offer_does_not_move_the_rates() -> None:
+    run = open_run()
+    first = remaining(run).rounds[0][0]
+    begun = with_records(run, offered(first))
+    later = with_records(begun, *(visit(RIVAL, 5, 10.0) for _ in range(9)))
+    assert shares_of(later) == shares_of(begun) and len(remaining(later).rounds[0]) == 1
+
+
+def test_open_load_has_processes_of_its_own() -> None:
+    left = remaining(open_run())
+    assert {one.generation for visits in left.rounds for one in visits} == {2, 3}
+
+
+def test_a_percentile_of_open_load_is_carried_where_the_user_allows_it() -> None:
+    run = open_run(open_arrivals=40)
+    run = msgspec.structs.replace(
+        run,
+        header=msgspec.structs.replace(
+            run.header, profile=msgspec.structs.replace(run.header.profile, objective="rate", limits=SLO)
+        ),
+    )
+    visits = [one for left in remaining(run).rounds for one in left]
+    long = tuple(range(40))
+    done = with_records(
+        run,
+        *(
+            msgspec.structs.replace(offered(one), arrivals_ns=long, latencies_ns=long, lags_ns=long)
+            for one in visits
+        ),
+    )
+    assert not remaining(done).rounds
+    allowed = with_records(done, Allowed(extra_visits=0, carry_percentile=True))
+    (more,) = remaining(allowed).rounds
+    assert {one.round for one in more} == {6}
+    assert all(one.arrivals >= 662 // 6 for one in more)
+    said = choose(summarize(done), "rate", SLO).open
+    assert any(
+        text.startswith("p99 takes 662 samples of each configuration, which 1 have not") for text in said
+    )
+
+
+SLO = Limits(accuracy_drop_pp=None, slo_ms=100.0, percentile=99)
+
+
+def test_where_the_rate_decides_a_window_holds_what_an_interval_takes_within_its_longest() -> None:
+    run = open_run(open_seconds=5.0)
+    profile = msgspec.structs.replace(
+        run.header.profile, objective="rate", limits=msgspec.structs.replace(SLO, percentile=90)
+    )
+    run = msgspec.structs.replace(run, header=msgspec.structs.replace(run.header, profile=profile))
+    visits = remaining(run).rounds[0]
+    arrivals = {one.load.rate_fps: one.arrivals for one in visits if isinstance(one.load, Open)}
+    # 64 samples at half load are worth a quarter: 64 x 1.6 x 4 / 6 windows = 69; at 0.8 it is 23.6 x 5 = 118.
+    assert arrivals == {14.8: 69, 23.6: 118}

@@ -20,6 +20,7 @@ from perftool.sweep.rates import (
     Question,
     arrivals_of,
     burst_seconds,
+    enough,
     forecast,
     next_burst,
 )
@@ -108,6 +109,12 @@ def test_a_rate_without_an_answer_is_stepped_round() -> None:
 
 
 NONE = rate_points([simulated(steady(100 * MS, 1), rate=5, count=200, late_ns=60 * MS)])[0]
+
+
+def test_arrivals_are_whole_batches_in_the_longest_window() -> None:
+    assert enough(30, 60, 99) == 4237
+    assert enough(30, 60, 99, batch=8) == 1125, "300 s of 30 images/s are 1,125 batches of 8"
+    assert enough(30, 31, 99, batch=64) == 662, "as many as carry the percentile in any case"
 
 
 def test_an_overloaded_rate_is_the_upper_end() -> None:

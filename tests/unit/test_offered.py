@@ -74,6 +74,7 @@ def test_where_every_rate_holds_the_highest_stands_for_the_answer_and_nothing_is
     found = recommended(run(), msgspec.structs.replace(BOUND, slo_ms=1000.0))
     assert found.id == FAST.id
     assert found.undecided == (SLOW.id,)
+    assert "p95<=1000ms 27.0 images/s or more" in found.reason
     (rejected,) = found.rejected
     assert rejected.reason == f"undecided against {FAST.id}: 0.27x without an interval"
     assert found.open[0].endswith("without an interval: more arrivals at each rate give one")

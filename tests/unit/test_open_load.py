@@ -94,6 +94,12 @@ def test_requests_of_a_queue_are_worth_fewer_the_fuller_it_is() -> None:
     assert independent_samples([offered([90.0] * 662, rate=10)]) == 662
 
 
+def test_a_queue_inside_the_runtime_counts_as_load_too() -> None:
+    crowded = offered([40.0] * 662, rate=90, requests=16, kind="poisson")
+    assert independent_samples([crowded]) > 300
+    assert independent_samples([crowded], closed_fps=100.0) == pytest.approx(6.62)
+
+
 def test_a_percentile_has_no_interval_where_the_requests_are_worth_too_few() -> None:
     (point,) = rate_points([offered([50.0 + n % 5 for n in range(662)], rate=10, kind="poisson")])
     p95, p99 = point.percentile(95), point.percentile(99)
@@ -234,6 +240,7 @@ def point(
         latency_ms=LatencyIntervals(p50=None, p90=None, p95=estimate, p99=None),
         n=n,
         visits=6,
+        disturbed=0,
         lag_ms=0.0,
         refusal=refusal,
         refused="the generator did not keep its schedule" if refusal == "late" else refusal,

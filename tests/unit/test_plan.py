@@ -430,7 +430,7 @@ def test_every_process_gets_the_next_number() -> None:
 
 def test_a_visit_becomes_a_job() -> None:
     visit = remaining(run_of()).rounds[1][3]
-    job = visit_job(visit, run_of())
+    job = visit_job(visit, SMALL.policy)
     assert (job.load, job.round, job.position, job.visit_seconds) == (visit.load, 1, 3, 2.0)
 
 
