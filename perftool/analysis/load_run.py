@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from perftool.analysis import stats
 from perftool.analysis.evidence import gather, median_latency_ms, plan_of, throughput_fps
-from perftool.analysis.open_load import RateUnderBound, rate_points, rate_under_bound
+from perftool.analysis.open_load import rate_points
+from perftool.analysis.rate_bound import RateUnderBound, rate_under_bound
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
 from perftool.record import Compiled, HostInfo, Run

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from perftool.analysis.open_load import rate_under_bound
+from perftool.analysis.rate_bound import rate_under_bound
 from perftool.analysis.result import ConfigurationResult, Series
 from perftool.analysis.stats import Estimate, samples_needed
 from perftool.spec import Limits, Objective

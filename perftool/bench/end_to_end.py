@@ -14,6 +14,7 @@ from typing import Any
 import openvino as ov
 from numpy.typing import NDArray
 
+from perftool.bench import clock
 from perftool.bench.engine import Completion
 
 
@@ -64,10 +65,5 @@ class EndToEndFlight:
     def drain(self) -> list[Completion]:
         return [self.wait() for _ in range(self._flying)]
 
-    def now(self) -> int:
-        return time.perf_counter_ns()
-
-    def sleep_until(self, time_ns: int) -> None:
-        left = time_ns - time.perf_counter_ns()
-        if left > 0:
-            time.sleep(left / 1e9)
+    now = staticmethod(clock.now)
+    sleep_until = staticmethod(clock.sleep_until)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
+from perftool.bench import clock
 from perftool.bench.devices import hardware, missing
 from perftool.bench.engine import Completion, Flight
 from perftool.errors import DeviceMissingError
@@ -197,13 +198,8 @@ class OpenVINOFlight:
         self._started.clear()
         return found
 
-    def now(self) -> int:
-        return time.perf_counter_ns()
-
-    def sleep_until(self, time_ns: int) -> None:
-        left = time_ns - time.perf_counter_ns()
-        if left > 0:
-            time.sleep(left / 1e9)
+    now = staticmethod(clock.now)
+    sleep_until = staticmethod(clock.sleep_until)
 
 
 class OpenVINOEngine:

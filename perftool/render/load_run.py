@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis.load_run import LoadRun
-from perftool.analysis.open_load import RateUnderBound, said
+from perftool.analysis.open_load import said
+from perftool.analysis.rate_bound import RateUnderBound
 from perftool.render.numbers import plain, span, with_interval
 from perftool.render.offered import RATE_TITLES, latency_cell, rate_cells
 from perftool.render.open_load import PERCENTILES, Curve, picture

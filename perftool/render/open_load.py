@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from perftool.analysis.open_load import RateUnderBound, said
+from perftool.analysis.open_load import said
+from perftool.analysis.rate_bound import RateUnderBound
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import plain, span

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from perftool.analysis import metrics
 from perftool.analysis.leader import best_in_f32, ratio_of
-from perftool.analysis.open_load import rate_under_bound
+from perftool.analysis.rate_bound import rate_under_bound
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.stats import Estimate
 from perftool.render.labels import place

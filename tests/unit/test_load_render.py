@@ -12,7 +12,8 @@ from queues import MS, offered, simulated, steady
 from rich.console import Console
 
 from perftool.analysis.load_run import LoadRun, load_run
-from perftool.analysis.open_load import rate_points, rate_under_bound
+from perftool.analysis.open_load import rate_points
+from perftool.analysis.rate_bound import rate_under_bound
 from perftool.cli.load import announcement
 from perftool.record import (
     FORMAT,

@@ -8,7 +8,8 @@ import pytest
 from journals import HOST
 from queues import MS, exponential, simulated, steady
 
-from perftool.analysis.open_load import RateUnderBound, rate_points, rate_under_bound
+from perftool.analysis.open_load import rate_points
+from perftool.analysis.rate_bound import RateUnderBound, rate_under_bound
 from perftool.analysis.result import RatePoint
 from perftool.errors import UsageError
 from perftool.record import DeviceFound, Offered

@@ -6,13 +6,9 @@ import msgspec
 import pytest
 from queues import MS, exponential, offered, simulated, steady
 
-from perftool.analysis.open_load import (
-    BLOCKS,
-    independent_samples,
-    rate_points,
-    rate_under_bound,
-)
+from perftool.analysis.open_load import BLOCKS, independent_samples, rate_points
 from perftool.analysis.queueing import busy_share, falls_behind
+from perftool.analysis.rate_bound import rate_under_bound
 from perftool.analysis.result import LatencyIntervals, RatePoint, Refusal
 from perftool.analysis.stats import Estimate
 from perftool.record import Offered
