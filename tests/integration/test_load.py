@@ -96,7 +96,7 @@ def test_a_generous_bound_is_searched_up_to_the_capacity(
     assert "p50 <= 2000 ms" in done.stdout
     records = [entry.record for entry in read(tmp_path / "run").entries]
     visited = [record.load for record in records if isinstance(record, Visited)]
-    assert visited == [Closed()] * 6 + [Sync()]
+    assert visited == [Closed()] * 6 + [Sync()] * 3
     found = json.loads((tmp_path / "run" / "load.json").read_text())
     closed = found["closed_fps"]["point"]
     assert 3 <= len(found["points"]) <= 12
@@ -158,7 +158,6 @@ def test_ctrl_c_keeps_what_was_measured(environment: dict[str, str], model: Path
         (("--search", "--slo-ms", "9", "--rate", "5"), 2, "leave out either it or --rate"),
         (("--slo-ms", "0"), 2, "--slo-ms: expected a number > 0, got 0"),
         (("--seconds", "-2"), 2, "--seconds: expected a number > 0, got -2"),
-        (("--rate", "5", "--percentile", "42"), 2, "--percentile: expected 50, 90, 95 or 99, got 42"),
         (("--rate", "5", "--precision", "FP8"), 2, "precisions"),
         (("--rate", "5", "--streams", "1,2"), 2, "give one value"),
         (("--rate", "5", "--streams", "0"), 2, "streams"),

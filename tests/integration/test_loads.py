@@ -104,7 +104,9 @@ def test_open_load_is_offered_at_shares_of_the_throughput_and_charges_from_the_a
     ids = {one.configuration for one in records(read(swept[0]), Visited)}
     rates = {(one.configuration, one.load.rate_fps) for one in offered}
     assert len(rates) == 2 * len(ids)
-    assert len(offered) == 6 * len(rates)
+    made = [(one.configuration, one.load, one.round) for one in offered]
+    assert len(set(made)) == 6 * len(rates)
+    assert len(made) - len(set(made)) <= 4, "only disturbed ones are repeated, by half of the budget"
     for one in offered:
         assert len(one.latencies_ns) + one.unserved >= 40
         assert len(one.arrivals_ns) == len(one.latencies_ns) == len(one.lags_ns)
