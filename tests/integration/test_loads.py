@@ -147,7 +147,8 @@ def test_a_finished_run_takes_more_effort_when_the_user_allows_it(
     assert isinstance(after.entries[-1].record, Finished)
     more = len(records(after, Visited)) - len(records(before, Visited))
     new = records(after, Focused)[len(records(before, Focused)) :]
-    assert more == sum(len(one.configurations) for one in new) <= 14, "what was left of 8, and 6 more"
+    asked = sum(len(one.configurations) for one in new)
+    assert asked <= more <= 14, "what was left of 8, and 6 more; a disturbed visit is made twice"
     document = json.loads((swept[0] / "results.json").read_text())
     assert document["run"]["extra_visits_allowed"] == 14
     spent = document["run"]["extra_visits"]
