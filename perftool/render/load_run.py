@@ -1,10 +1,7 @@
 """A run of `perftool load` as tables, and as the files in its folder. Nothing is computed here."""
 
-import io
-
-import msgspec
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
@@ -13,12 +10,11 @@ from rich.text import Text
 from perftool.analysis.load_run import LoadRun
 from perftool.analysis.open_load import said
 from perftool.analysis.rate_bound import RateUnderBound
+from perftool.render.files import COLUMNS, as_json, as_text
 from perftool.render.numbers import plain, span, with_interval
 from perftool.render.offered import RATE_TITLES, latency_cell, rate_cells
 from perftool.render.open_load import PERCENTILES, Curve, picture
 from perftool.render.tabular import ODD_MARK
-
-COLUMNS = 100
 
 
 def load_view(run: LoadRun) -> tuple[RenderableType, ...]:
@@ -95,9 +91,6 @@ def answer_line(answer: RateUnderBound) -> str:
 
 def load_files(run: LoadRun) -> dict[str, bytes]:
     """Return {file name: content} of a run's report."""
-    text = io.StringIO()
-    console = Console(file=text, width=COLUMNS, no_color=True, color_system=None)
-    console.print(*load_view(run), sep="\n")
     curve = Curve(
         name=run.configuration.id,
         precision=run.configuration.precision,
@@ -108,7 +101,7 @@ def load_files(run: LoadRun) -> dict[str, bytes]:
     title = f"{run.model}: latency against offered rate\n{run.configuration.id}"
     pictures = picture([curve], title=title, bound_ms=run.bound_ms)
     return {
-        "load.json": msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n",
-        "load.txt": text.getvalue().encode(),
+        "load.json": as_json(run),
+        "load.txt": as_text(*load_view(run)),
         **{f"plots/{name}": content for name, content in pictures.items()},
     }

@@ -17,7 +17,7 @@ from perftool.analysis.rate_bound import RateUnderBound
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import plain, span
-from perftool.render.plotting import LOOKS, figure_of, saved, styled, write_title
+from perftool.render.plotting import LOOKS, figure_of, place_legend, saved, styled, write_title
 
 PERCENTILES = (50, 90, 95, 99)
 BOUND = "#CC79A7"
@@ -264,14 +264,7 @@ def _legend(
         figures = f":\n{rate.point:.{digits}f}{span(rate.low, rate.high, digits)} images/s" if alone else ""
         style = {"marker": "*", "markersize": 13, "markeredgecolor": "white", "linestyle": "none"}
         handles.append(handle(f"p{answer.percentile} keeps the bound{figures}", color="black", **style))
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=8,
-        labelspacing=0.9,
-        handlelength=3.2,
-    )
+    place_legend(figure, handles, handlelength=3.2)
 
 
 def picture(

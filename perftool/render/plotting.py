@@ -188,14 +188,18 @@ def draw_legend(
             )
         )
     handles.append(Line2D([], [], color="#777777", lw=1.0, label="95 % interval"))
+    place_legend(figure, handles, title="b: batch   s: streams", title_fontsize=8)
+
+
+def place_legend(figure: Figure, handles: Sequence[Line2D], **style: Any) -> None:
+    """Put a legend outside the axes, where no data can be covered."""
     figure.legend(
         handles=handles,
         loc="outside right upper",
         frameon=False,
         fontsize=8,
         labelspacing=0.9,
-        title="b: batch   s: streams",
-        title_fontsize=8,
+        **style,
     )
 
 
