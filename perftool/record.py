@@ -120,13 +120,40 @@ class Described(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 
 
 class Written(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="written"):
-    """The answer to Build: a model file."""
+    """The answer to Build, Freeze and Revert: a model file."""
 
     path: str
 
 
+class Converted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="converted"):
+    """The answer to Convert: an IR, its ports, and how its source wanted its images."""
+
+    path: str
+    input: str
+    output: str
+    fed: str
+
+
+class Verified(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="verified"):
+    """The answer to Verify: how far two models' class probabilities are apart on the same images.
+
+    `first_fed` and `second_fed` say how each wanted its images; `same_top1` counts images.
+    """
+
+    images: int
+    max_difference: float
+    mean_difference: float
+    same_top1: int
+    first_fed: str
+    second_fed: str
+
+
 class Prepared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prepared"):
-    """The answer to Prepare: a model file in the cache, and what making it took."""
+    """The answer to Prepare: a model file in the cache, and what making it took.
+
+    `comes_quantized` tells that the source is quantized already, and so the same file in every format; None
+    in an old journal.
+    """
 
     weight_format: WeightFormat
     path: str
@@ -135,6 +162,43 @@ class Prepared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     duration_ns: int
     file_bytes: int
     calibration_images: int
+    peak_rss_bytes: int
+    comes_quantized: bool | None
+
+
+class LayerError(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What quantizing one layer does. Errors are ratios: energy of the error over the output's energy.
+
+    `own` is the layer's alone, from exact inputs; `share` is how much of it reaches the output, by the energy
+    of what it is joined with on the way; `at_output` is their product.
+    """
+
+    name: str
+    type: str
+    own: float
+    share: float
+
+    @property
+    def at_output(self) -> float:
+        """Return the error that the layer adds at the model's output."""
+        return self.own * self.share
+
+
+class Ranked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="ranked"):
+    """The answer to Rank: every quantized layer, the worst first."""
+
+    layers: tuple[LayerError, ...]
+    images: int
+    duration_ns: int
+
+
+class Controlled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="controlled"):
+    """The answer to ControlAccuracy. `inferences` counts the images that were run through a model."""
+
+    path: str
+    inferences: int
+    reverted: tuple[str, ...]
+    duration_ns: int
     peak_rss_bytes: int
 
 
@@ -222,11 +286,30 @@ class Offered(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     conditions: Conditions
 
 
+class ImageFaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many images of a set were not plain colour images, by kind.
+
+    Missing, corrupt and truncated ones are left out of every figure. The others are read: grey is spread over
+    three channels, CMYK converted, 16 bits become 8, and an EXIF rotation is obeyed.
+    """
+
+    missing: int = 0
+    corrupt: int = 0
+    truncated: int = 0
+    greyscale: int = 0
+    cmyk: int = 0
+    sixteen_bit: int = 0
+    rotated: int = 0
+
+
 class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluated"):
     """The classes that one variant gave for every image; labels already shifted by `label_offset`.
 
     Without labels `labels` is empty. `top5` holds class indices, the likeliest first. `images` is the
-    digest of the image set: deltas are paired, so only records of the same set are compared.
+    digest of the image set: deltas are paired, so only records of the same set are compared. `left_out` are
+    the files that could not be read, which `labels` and `top5` leave out; `faults` is None in an old journal.
+    `reused` images were classified before, by an evaluation that was stopped or is repeated; `duration_ns` is
+    that of the others.
     """
 
     precision: Precision | Literal["default"]
@@ -237,14 +320,36 @@ class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     label_offset: int
     labels: tuple[int, ...]
     top5: tuple[tuple[int, ...], ...]
+    left_out: tuple[str, ...]
+    faults: ImageFaults | None
+    reused: int
     duration_ns: int
+
+
+#: What a child is asked, each by the tag of its job.
+Stage = Literal[
+    "probe",
+    "describe",
+    "build",
+    "freeze",
+    "convert",
+    "verify",
+    "prepare",
+    "rank",
+    "revert",
+    "control",
+    "evaluate",
+    "compile",
+    "visit",
+    "offer",
+]
 
 
 class Failed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="failed"):
     """A job that its child did not finish. `subject` is a configuration's id, or what was being prepared."""
 
     subject: str
-    stage: Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit", "offer"]
+    stage: Stage
     kind: Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
     reason: str
     output_tail: str = ""
@@ -326,7 +431,21 @@ Record = (
     | Offered
     | Failed
 )
-Answer = Probed | Described | Written | Prepared | Compiled | Visited | Offered | Evaluated | Failed
+Answer = (
+    Probed
+    | Described
+    | Written
+    | Converted
+    | Verified
+    | Prepared
+    | Ranked
+    | Controlled
+    | Compiled
+    | Visited
+    | Offered
+    | Evaluated
+    | Failed
+)
 
 
 class Progress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="progress"):
@@ -341,16 +460,22 @@ class Progress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 
 #: History of the journal's format. 1: the first. 2: memory while compiling and under load apart, whether a
 #: warm-up became steady, energy; records of open load, surveys, extra rounds and what the user allowed.
-FORMAT = 2
+#: 3: images that were left out or converted; whether a model came quantized; whether its weights are the
+#: published ones.
+FORMAT = 3
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which model a run measured. `digest` is the SHA-256 of what it is made from."""
+    """Which model a run measured. `digest` is the SHA-256 of what it is made from.
+
+    `published` tells that its weights are, by checksum, those that the known model was published with.
+    """
 
     name: str
     source: ModelSource
     digest: str
     reference: bool
+    published: bool
 
 
 class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="header"):

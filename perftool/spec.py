@@ -1,7 +1,7 @@
-"""What to do: models, images, configurations, loads, profiles, and the jobs that a child runs.
+"""What to do: models, images, configurations, loads, profiles.
 
 Values only. Nothing here reads a file, asks a device or formats text; `sweep.profile` reads profiles,
-`sweep.plan` expands them, `bench.worker` carries jobs out.
+`sweep.plan` expands them, `job` says what a child is asked for them.
 """
 
 from typing import Annotated, Literal
@@ -31,16 +31,33 @@ class ReferenceModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class WeightedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="weights"):
-    """A model that perftool builds from a file of weights (.npz of TF-slim variables)."""
+    """A model that perftool builds from TF-slim variables: an .npz, or a TensorFlow checkpoint (V1, V2)."""
 
     name: str
     weights: str
 
 
+class Feeding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a model file wants its images, where that is not BGR, 0..255, at the shape that the file states.
+
+    It is built into the model when that is read: (x - mean) / scale by channel, in the order of `color`, the
+    one that the file expects. `layout` says where its channels are when its shape does not; `shape`
+    is the whole input shape of a file that leaves it open. Without any of these a known model's convention is
+    recognised by its ports, and any other file is taken as it is.
+    """
+
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    color: Literal["BGR", "RGB"] | None = None
+    layout: Literal["NCHW", "NHWC"] | None = None
+    shape: tuple[Annotated[int, Meta(ge=1)], ...] = ()
+
+
 class ModelFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="file"):
-    """A model file that OpenVINO reads: IR, ONNX, TFLite, a frozen graph, Paddle."""
+    """A model file that OpenVINO reads: IR, ONNX, TFLite, a frozen graph, a SavedModel, Paddle."""
 
     path: str
+    feeding: Feeding = Feeding()
 
 
 ModelSource = ReferenceModel | WeightedModel | ModelFile
@@ -53,12 +70,25 @@ class SyntheticImages(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     count: Annotated[int, Meta(ge=1)]
 
 
+#: How an image file is cut to a model's size. "central-crop" keeps the central 0.875 of height and of width;
+#: "resize-crop" scales the shorter side to 256/224 of the model's size and crops the centre; "resize" crops
+#: nothing.
+Geometry = Literal["central-crop", "resize-crop", "resize"]
+
+
 class ImageFiles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="files"):
-    """Chosen files of a folder, with their classes as the label file gives them (none: unlabelled)."""
+    """Chosen files of a folder, with their classes as its labels give them (none: unlabelled).
+
+    `classes` is how many classes the labels number, None where they do not say. `missing` counts files that
+    were listed and are not there.
+    """
 
     directory: str
     files: tuple[str, ...]
     labels: tuple[int, ...]
+    classes: int | None = None
+    missing: int = 0
+    geometry: Geometry = "central-crop"
 
 
 Images = SyntheticImages | ImageFiles
@@ -209,6 +239,7 @@ class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     directory: str
     labels: str | None = None
     calibration: str | None = None
+    geometry: Geometry = "central-crop"
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -242,93 +273,3 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     objective: Objective = "throughput"
     limits: Limits = Limits()
     seed: int = 20160223
-
-
-# ---------------------------------------------------------------- jobs that a child runs
-
-
-class Probe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="probe"):
-    """Ask what each device supports; without any named, each hardware device that answers."""
-
-    devices: tuple[str, ...]
-
-
-class Describe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="describe"):
-    """Count a model's operations, parameters and activations."""
-
-    model: ModelSource
-
-
-class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="build"):
-    """Write a built-in model as an IR file."""
-
-    model: ReferenceModel | WeightedModel
-    convention: Convention
-    batch: Count
-    output: str
-
-
-class Quantization(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How INT8 is made."""
-
-    calibration: Images
-    preset: Literal["MIXED", "PERFORMANCE"] = "MIXED"
-    fast_bias_correction: bool = True
-
-
-class Prepare(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prepare"):
-    """Make one model file, or find it in the cache. `quantization` is read for int8 alone."""
-
-    model: ModelSource
-    weight_format: WeightFormat
-    quantization: Quantization
-    cache: str
-
-
-class Compile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="compile"):
-    """Compile a configuration in this process, which then serves its visits."""
-
-    configuration: Configuration
-    model_path: str
-    inputs: Images
-    incarnation: int
-
-
-class Visit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visit"):
-    """Measure one burst of the compiled configuration."""
-
-    load: ClosedLoad
-    round: int
-    position: int
-    visit_seconds: Positive
-    completions_per_request: Count
-    warmup_ceiling_seconds: Positive
-
-
-class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="offer"):
-    """Offer the compiled configuration requests at a rate; the window holds at least `arrivals` of them."""
-
-    load: Open
-    round: int
-    position: int
-    visit_seconds: Positive
-    arrivals: Count
-    warmup_ceiling_seconds: Positive
-
-
-class Evaluate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluate"):
-    """Classify images: once per model file, device and resolved inference precision.
-
-    `labelled` is false where the images' classes are not the model's: agreement is all that counts then.
-    """
-
-    model_path: str
-    weight_format: WeightFormat
-    device: str
-    precision: Precision | Literal["default"]
-    setting: Setting
-    images: Images
-    labelled: bool
-
-
-Job = Probe | Describe | Build | Prepare | Compile | Visit | Offer | Evaluate

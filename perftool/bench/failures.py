@@ -1,25 +1,13 @@
 """A job that went wrong, as a record. Runtime-free: both ends of the pipe use it."""
 
-from typing import Literal
+from typing import Literal, cast
 
 from perftool.bench.devices import last_line
 from perftool.errors import DeviceMissingError, InputError, PerftoolError
-from perftool.record import Failed
-from perftool.spec import Build, Compile, Describe, Evaluate, Job, Offer, Prepare, Probe, Visit
+from perftool.job import Compile, Convert, Evaluate, Freeze, Job, Offer, Prepare, Probe, Visit
+from perftool.record import Failed, Stage
 
-Stage = Literal["probe", "describe", "build", "prepare", "evaluate", "compile", "visit", "offer"]
 Kind = Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
-
-STAGES: dict[type, Stage] = {
-    Probe: "probe",
-    Describe: "describe",
-    Build: "build",
-    Prepare: "prepare",
-    Evaluate: "evaluate",
-    Compile: "compile",
-    Visit: "visit",
-    Offer: "offer",
-}
 
 
 def subject(job: Job, compiled: str) -> str:
@@ -35,6 +23,8 @@ def subject(job: Job, compiled: str) -> str:
             return f"{job.precision} on {job.device}"
         case Probe():
             return ", ".join(job.devices)
+        case Freeze() | Convert():
+            return job.output
     return type(job).__name__.lower()
 
 
@@ -42,7 +32,7 @@ def failed(job: Job, compiled: str, kind: Kind, reason: str, output_tail: str = 
     """Record that a job was not finished, and why."""
     return Failed(
         subject=subject(job, compiled),
-        stage=STAGES[type(job)],
+        stage=cast(Stage, job.__struct_config__.tag),
         kind=kind,
         reason=reason,
         output_tail=output_tail,

@@ -22,8 +22,8 @@ import psutil
 from perftool.bench.failures import Kind, failed
 from perftool.bench.host import oom_kills
 from perftool.errors import DeviceMissingError, InputError, PerftoolError
+from perftool.job import Compile, Job
 from perftool.record import Answer, Failed, Progress
-from perftool.spec import Compile, Job
 
 #: How much of a child's output a failure keeps, in bytes.
 TAIL_BYTES = 2000

@@ -16,24 +16,29 @@ from perftool.bench.openvino_engine import compile_model, resolved_properties
 from perftool.bench.probe import available, probe
 from perftool.bench.visiting import Compilation
 from perftool.errors import InputError, PerftoolError
+from perftool.job import (
+    Build,
+    Compile,
+    ControlAccuracy,
+    Convert,
+    Describe,
+    Evaluate,
+    Freeze,
+    Job,
+    Offer,
+    Prepare,
+    Probe,
+    Rank,
+    Revert,
+    Verify,
+    Visit,
+)
 from perftool.model.complexity import describe
 from perftool.model.images import digest
 from perftool.model.sources import build, load
 from perftool.model.variants import prepare
 from perftool.record import Answer, Described, Evaluated, Probed, Written
-from perftool.spec import (
-    Build,
-    Compile,
-    Describe,
-    Evaluate,
-    Job,
-    ModelFile,
-    ModelSource,
-    Offer,
-    Prepare,
-    Probe,
-    Visit,
-)
+from perftool.spec import ModelFile, ModelSource
 
 Watch = Callable[[str, int, int], None]
 
@@ -70,6 +75,30 @@ class Bench:
                 return self._ready().offer(job)
             case Evaluate():
                 return self._evaluate(job)
+            case Freeze():
+                from perftool.model.tensorflow_graph import freeze
+
+                return freeze(job)
+            case Convert():
+                from perftool.model.convert import convert
+
+                return convert(job)
+            case Verify():
+                from perftool.bench.verify import verify
+
+                return verify(job, self._watch)
+            case Rank():
+                from perftool.model.ranking import rank
+
+                return rank(job, self._watch)
+            case Revert():
+                from perftool.model.reverting import revert
+
+                return revert(job)
+            case ControlAccuracy():
+                from perftool.bench.control import control
+
+                return control(job, self._watch)
 
     def _ready(self) -> Compilation:
         if self._compilation is None:
@@ -96,6 +125,9 @@ class Bench:
             label_offset=found.label_offset,
             labels=found.labels,
             top5=found.top5,
+            left_out=(),
+            faults=None,
+            reused=0,
             duration_ns=time.perf_counter_ns() - started,
         )
 

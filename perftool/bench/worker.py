@@ -19,8 +19,8 @@ import msgspec
 
 from perftool.bench.failures import failure
 from perftool.errors import PerftoolError
+from perftool.job import Job
 from perftool.record import Answer, Progress
-from perftool.spec import Job
 from perftool.telemetry import silence
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from perftool.bench.isolate import Watch, ask_once, expect
+from perftool.job import Job
 from perftool.record import Answer, Progress
-from perftool.spec import Job
 
 #: How long a job may go without an answer or progress, in seconds.
 STALL_SECONDS = 1800.0

@@ -24,10 +24,10 @@ def info(
     """Count a model's GFLOPs, parameters and activation memory, at batch 1."""
     from perftool.cli.jobs import run_job
     from perftool.cli.output import print_json, print_rich
+    from perftool.job import Describe
     from perftool.model.identity import parse_source
     from perftool.record import Described
     from perftool.render.complexity import as_json, complexity_tables
-    from perftool.spec import Describe
 
     source = parse_source(model, str(weights) if weights else None)
     described = run_job(Describe(model=source), Described)
@@ -53,9 +53,10 @@ def build(
 
     from perftool.cli.jobs import run_job
     from perftool.errors import UsageError
+    from perftool.job import Build
     from perftool.model.identity import parse_source
     from perftool.record import Written
-    from perftool.spec import Build, ModelFile
+    from perftool.spec import ModelFile
 
     source = parse_source(model, str(weights) if weights else None)
     if isinstance(source, ModelFile):

@@ -36,12 +36,13 @@ def quantize(
     from perftool.cli.jobs import run_job
     from perftool.cli.output import print_json
     from perftool.errors import InputError
+    from perftool.job import Prepare, Quantization
     from perftool.model.cache import cache_folder
     from perftool.model.dataset import draw, read_dataset
     from perftool.model.identity import parse_source
     from perftool.model.placing import place_model
     from perftool.record import Prepared
-    from perftool.spec import Prepare, Quantization, SyntheticImages
+    from perftool.spec import SyntheticImages
 
     if output.suffix != ".xml":
         raise InputError(f"{output}: a model file's name must end in .xml")

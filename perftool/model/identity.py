@@ -69,14 +69,24 @@ def identity(source: ModelSource) -> ModelIdentity:
     if isinstance(source, ModelFile):
         path = Path(source.path)
         return ModelIdentity(
-            name=path.stem or path.name, source=source, digest=_digest(_file_parts(path)), reference=False
+            name=path.stem or path.name,
+            source=source,
+            digest=_digest(_file_parts(path)),
+            reference=False,
+            published=False,
         )
     check_name(source.name)
     if isinstance(source, WeightedModel):
         parts = [(source.name, _chunks(Path(source.weights)))]
-        return ModelIdentity(name=source.name, source=source, digest=_digest(parts), reference=False)
+        return ModelIdentity(
+            name=source.name, source=source, digest=_digest(parts), reference=False, published=False
+        )
     return ModelIdentity(
-        name=source.name, source=source, digest=_digest(_reference_parts(source.name)), reference=True
+        name=source.name,
+        source=source,
+        digest=_digest(_reference_parts(source.name)),
+        reference=True,
+        published=False,
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import openvino as ov
 
 from perftool.errors import PerftoolError
+from perftool.job import Quantization
 from perftool.model.images import image_count, image_size, load_images, to_input
-from perftool.spec import Quantization
 from perftool.telemetry import silence
 
 

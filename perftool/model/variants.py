@@ -20,6 +20,7 @@ import msgspec
 import openvino as ov
 
 from perftool.errors import InputError, PerftoolError
+from perftool.job import Prepare, Quantization
 from perftool.memory import peak_rss_bytes
 from perftool.model import entries, sources
 from perftool.model.entries import MODEL, WEIGHTS, Calibrated, Ingredients, Meta
@@ -27,7 +28,6 @@ from perftool.model.identity import identity
 from perftool.model.images import digest, image_count
 from perftool.model.quantize import quantize
 from perftool.record import ModelIdentity, Prepared
-from perftool.spec import Prepare, Quantization
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done, and how much there is."""
@@ -62,6 +62,7 @@ def prepare(job: Prepare, progress: Progress) -> Prepared:
         file_bytes=sum(part.bytes for part in meta.parts.values()),
         calibration_images=meta.calibration_images,
         peak_rss_bytes=peak_rss_bytes(),
+        comes_quantized=meta.note == _AS_IT_IS,
     )
 
 

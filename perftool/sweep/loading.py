@@ -19,6 +19,7 @@ from perftool.analysis.open_load import rate_points, said
 from perftool.analysis.result import RatePoint
 from perftool.bench.isolate import Child, expect, refuse
 from perftool.errors import ResumeRefusedError, UsageError
+from perftool.job import Compile, Job, Offer, Visit
 from perftool.model.dataset import images_for
 from perftool.record import (
     Compiled,
@@ -33,18 +34,7 @@ from perftool.record import (
     Started,
     Visited,
 )
-from perftool.spec import (
-    Closed,
-    Compile,
-    Configuration,
-    Images,
-    Job,
-    Offer,
-    Open,
-    Profile,
-    Sync,
-    Visit,
-)
+from perftool.spec import Closed, Configuration, Images, Open, Profile, Sync
 from perftool.sweep.locks import hold
 from perftool.sweep.plan import is_batching, plan
 from perftool.sweep.rates import (

@@ -19,7 +19,8 @@ from perftool.bench import host
 from perftool.bench.doctor import survey
 from perftool.bench.isolate import Watch, ask_once, expect, refuse
 from perftool.errors import InterruptedRunError, PerftoolError, ResumeRefusedError
-from perftool.model.cache import cache_folder
+from perftool.job import Compile, Evaluate, Prepare, Probe, Quantization
+from perftool.model.cache import cache_folder, evaluations_folder
 from perftool.model.dataset import images_for
 from perftool.model.identity import identity
 from perftool.record import (
@@ -43,19 +44,7 @@ from perftool.record import (
     Started,
     Visited,
 )
-from perftool.spec import (
-    Compile,
-    Evaluate,
-    ImageFiles,
-    Images,
-    Prepare,
-    Probe,
-    Profile,
-    Quantization,
-    ReferenceModel,
-    SyntheticImages,
-    WeightFormat,
-)
+from perftool.spec import ImageFiles, Images, Profile, ReferenceModel, SyntheticImages, WeightFormat
 from perftool.sweep.children import WarmChildren
 from perftool.sweep.focus import next_focus
 from perftool.sweep.locks import hold
@@ -218,6 +207,7 @@ def evaluate(
         setting=evaluation.setting,
         images=images,
         labelled=isinstance(images, ImageFiles) or isinstance(profile.model, ReferenceModel),
+        cache=str(evaluations_folder()),
     )
     answer = ask_once(job, log, profile.policy.compile_timeout_seconds, watch)
     if isinstance(answer, Failed):

@@ -40,9 +40,22 @@ def _from_1(line: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
+def _from_2(line: dict[str, Any]) -> dict[str, Any]:
+    """Say that format 2 refused what it could not read, and knew neither published nor quantized sources."""
+    if line.get("type") == "header":
+        line["model"]["published"] = False
+    record = line.get("record", {})
+    match record.get("type"):
+        case "prepared":
+            record["comes_quantized"] = None
+        case "evaluated":
+            record["left_out"], record["faults"], record["reused"] = [], None, 0
+    return line
+
+
 #: From an old format to the next: takes a line (header or entry) as plain values, returns it one format
 #: newer. The header's number is set by the reader.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
 
 
 class Journal:

@@ -12,17 +12,10 @@ from tiny import tiny_model, write_tiny_model
 
 from perftool.bench.accuracy import Classified, classify, label_offset, top_classes
 from perftool.errors import InputError, PerftoolError
+from perftool.job import Prepare, Quantization
 from perftool.model.sources import load, read, rebatch
 from perftool.model.variants import prepare
-from perftool.spec import (
-    ImageFiles,
-    Images,
-    ModelFile,
-    Prepare,
-    Quantization,
-    SyntheticImages,
-    WeightedModel,
-)
+from perftool.spec import ImageFiles, Images, ModelFile, SyntheticImages, WeightedModel
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 SYNTHETIC = SyntheticImages(part="evaluation", count=30)

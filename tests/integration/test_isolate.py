@@ -13,18 +13,9 @@ import psutil
 import pytest
 
 from perftool.bench.isolate import Child, ask_once
+from perftool.job import Compile, Probe, Visit
 from perftool.record import Answer, Compiled, DeviceFound, DeviceMissing, Failed, Probed, Visited
-from perftool.spec import (
-    Closed,
-    Compile,
-    Configuration,
-    Explicit,
-    Load,
-    Probe,
-    Sync,
-    SyntheticImages,
-    Visit,
-)
+from perftool.spec import Closed, Configuration, Explicit, Load, Sync, SyntheticImages
 
 INPUTS = SyntheticImages(part="evaluation", count=4)
 

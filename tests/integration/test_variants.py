@@ -15,18 +15,11 @@ import pytest
 from tiny import write_tiny_model
 
 from perftool.errors import InputError, PerftoolError
+from perftool.job import Prepare, Quantization
 from perftool.model import entries
 from perftool.model.sources import is_quantized, read, rebatch
 from perftool.model.variants import prepare
-from perftool.spec import (
-    ImageFiles,
-    Images,
-    ModelFile,
-    Prepare,
-    Quantization,
-    SyntheticImages,
-    WeightFormat,
-)
+from perftool.spec import ImageFiles, Images, ModelFile, SyntheticImages, WeightFormat
 
 CALIBRATION = SyntheticImages(part="calibration", count=4)
 

@@ -14,6 +14,7 @@ from perftool.record import (
     Finished,
     Header,
     HostInfo,
+    ImageFaults,
     LeftOut,
     ModelIdentity,
     Planned,
@@ -143,6 +144,7 @@ class Journal:
                 source=ReferenceModel(name="googlenet-v4-tf"),
                 digest="ab" * 32,
                 reference=self.reference,
+                published=False,
             ),
             host=HOST,
         )
@@ -246,6 +248,9 @@ def evaluated(
         label_offset=0,
         labels=(1,) * images,
         top5=tuple((1, 2, 3, 4, 5) if hit else (9, 1, 3, 4, 5) for hit in hits),
+        left_out=(),
+        faults=ImageFaults(),
+        reused=0,
         duration_ns=SECOND,
     )
 

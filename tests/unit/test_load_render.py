@@ -89,7 +89,7 @@ def visited() -> Visited:
 def journal(*records: Record, slo_ms: float | None = None) -> Run:
     profile = Profile(name="load", grids=(Grid(),), limits=Limits(slo_ms=slo_ms, percentile=90))
     source = ReferenceModel(name="googlenet-v4-tf")
-    model = ModelIdentity(name="googlenet-v4-tf", source=source, digest="d", reference=True)
+    model = ModelIdentity(name="googlenet-v4-tf", source=source, digest="d", reference=True, published=False)
     header = Header(format=FORMAT, created_ns=0, profile=profile, model=model, host=HOST)
     planned = Planned(configurations=(ONE,), left_out=(), devices=(), canary="")
     return Run(header=header, entries=tuple(Entry(at_ns=0, record=one) for one in (planned, *records)))

@@ -246,7 +246,7 @@ def run_of(*records: Record, of: Profile = SMALL) -> Run:
         format=1,
         created_ns=0,
         profile=of,
-        model=ModelIdentity(name="m", source=of.model, digest="0", reference=True),
+        model=ModelIdentity(name="m", source=of.model, digest="0", reference=True, published=False),
         host=HOST,
     )
     made = plan(of, HOST, (device(),))
@@ -255,7 +255,7 @@ def run_of(*records: Record, of: Profile = SMALL) -> Run:
 
 def prepared(weight_format: str) -> Prepared:
     fields = {"weight_format": weight_format, "path": "x", "key": "k", "cached": False, "duration_ns": 1}
-    fields |= {"file_bytes": 1, "calibration_images": 1, "peak_rss_bytes": 1}
+    fields |= {"file_bytes": 1, "calibration_images": 1, "peak_rss_bytes": 1, "comes_quantized": False}
     return msgspec.convert(fields, Prepared)
 
 
@@ -283,7 +283,8 @@ def evaluated(evaluation: Evaluation, executed: str | None = None) -> Evaluated:
     asked = setting.inference_precision if isinstance(setting, Explicit) else "unknown"
     return Evaluated(
         precision=evaluation.precision, weight_format=evaluation.weight_format, device=evaluation.device,
-        inference_precision=executed or asked, images="i", label_offset=0, labels=(), top5=(), duration_ns=1,
+        inference_precision=executed or asked, images="i", label_offset=0, labels=(), top5=(),
+        left_out=(), faults=None, reused=0, duration_ns=1,
     )  # fmt: skip
 
 

@@ -136,7 +136,7 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
         ),
         (
             '[model]\ntype = "file"\npath = "a.onnx"\nname = "a"',
-            "model.name: unknown field; known here are type, path",
+            "model.name: unknown field; known here are type, path, feeding",
         ),
         ('[images]\ntype = "dataset"\ndirectory = 3', "images.directory: expected a string, got 3"),
     ],

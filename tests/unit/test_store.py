@@ -38,7 +38,9 @@ HOST = HostInfo(
     python="3.11", openvino="2026.4.1", nncf="3.4.0", perftool="0.1.0",
 )  # fmt: skip
 PROFILE = Profile(name="test", grids=(Grid(),))
-MODEL = ModelIdentity(name="m", source=ReferenceModel(name="m"), digest="0" * 64, reference=True)
+MODEL = ModelIdentity(
+    name="m", source=ReferenceModel(name="m"), digest="0" * 64, reference=True, published=False
+)
 HEADER = Header(format=FORMAT, created_ns=1, profile=PROFILE, model=MODEL, host=HOST)
 
 #: Appends for ever; what a test then does to it is real.
@@ -329,8 +331,8 @@ def test_a_newer_format_is_refused_in_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(InputError) as error:
             use(tmp_path)
         assert one_line(error) == (
-            f"{tmp_path / store.JOURNAL}: written by a newer perftool (journal format 3, this one reads "
-            "up to 2): update perftool to read it"
+            f"{tmp_path / store.JOURNAL}: written by a newer perftool (journal format {FORMAT + 1}, this one "
+            f"reads up to {FORMAT}): update perftool to read it"
         )
 
 

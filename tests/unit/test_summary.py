@@ -171,6 +171,7 @@ def test_a_failed_preparation_made_good_is_forgotten() -> None:
             file_bytes=1,
             calibration_images=32,
             peak_rss_bytes=1,
+            comes_quantized=False,
         )
     )
     summary = summarize(journal.run())
