@@ -1,48 +1,57 @@
 """Choose image files and their labels: read a data set, split it, keep calibration and evaluation apart.
 
-Looks at names only. Decoding and preprocessing happen in a child, elsewhere; no runtime is imported here.
+Looks at names only; what label files hold is read by `model.labels`. Decoding and preprocessing happen in a
+child, elsewhere; no runtime is imported here.
 """
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from perftool.errors import InputError
-from perftool.spec import Builtin, ImageFiles, Images, Profile, SyntheticImages
+from msgspec.structs import replace
 
-#: The label file that is taken from a data set's own folder when none is named.
-LABELS = "val.txt"
+from perftool.errors import InputError
+from perftool.model.labels import WITH_BACKGROUND, read_labels
+from perftool.spec import Builtin, Geometry, ImageFiles, Images, Profile, SyntheticImages
+
+#: The label files that are taken from a data set's own folder when none is named.
+LABELS = ("val.txt", "labels.csv")
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 _NAMED = 3
 
 
-def read_dataset(directory: str | Path, labels: str | Path | None = None) -> ImageFiles:
-    """Read a data set: the files that a label file lists, or all images of the folder, unlabelled.
+def read_dataset(
+    directory: str | Path, labels: str | Path | None = None, geometry: Geometry = "central-crop"
+) -> ImageFiles:
+    """Read a data set: what a label file lists, a folder per class, or all images of the folder, unlabelled.
 
-    A label file is Caffe-style, `file index` per line, the file relative to the folder. Without `labels`
-    the folder's own val.txt is taken; without that, its images by suffix, sorted, and
-    none of the folders below. Raises InputError with file and line.
+    A label file is Caffe-style or CSV, its files relative to the folder. Without `labels` the folder's own
+    val.txt or labels.csv is taken; without these, its sub-folders with images are its classes; without such,
+    it holds unlabelled images. Listed files that are not there are counted. Raises InputError, with file and
+    line, for faults in a label file, for a folder that could be read in two ways, and where nothing is there.
     """
     folder = _folder(directory)
-    own = folder / LABELS
-    if labels is None and not own.is_file():
-        return ImageFiles(directory=str(folder), files=_listed(folder), labels=())
-    path = own if labels is None else Path(labels)
-    named = _labelled(path)
-    absent = [name for name in named if not (folder / name).is_file()]
-    if absent:
-        raise InputError(f"{path}: {_count(absent, 'listed image')} not in {folder}: {_first(absent)}")
-    return ImageFiles(directory=str(folder), files=tuple(named), labels=tuple(named.values()))
+    if labels is None:
+        own = [name for name in LABELS if (folder / name).is_file()]
+        if len(own) > 1:
+            raise InputError(
+                f"{folder}: holds {' and '.join(own)}: name the one to read by --labels, or take one away"
+            )
+        if not own:
+            return replace(_unlisted(folder), geometry=geometry)
+        labels = folder / own[0]
+    return replace(_listed(folder, Path(labels)), geometry=geometry)
 
 
 def split(files: ImageFiles, calibration: int, evaluation: int, seed: int) -> tuple[ImageFiles, ImageFiles]:
     """Split a data set into images that calibrate and images that evaluate, which share none.
 
     `calibration` is met exactly, `evaluation` at the most. The choice depends on the seed and the files'
-    names alone, and is the same on every machine. Raises InputError when nothing would be left to evaluate.
+    names alone, and is the same on every machine. Missing files are counted on the evaluation's side alone.
+    Raises InputError when nothing would be left to evaluate.
     """
     if len(files.files) < calibration + 1:
         raise InputError(
@@ -50,19 +59,22 @@ def split(files: ImageFiles, calibration: int, evaluation: int, seed: int) -> tu
             "which leaves none to evaluate: add images, calibrate with fewer, or name a calibration folder"
         )
     drawn = _drawn(files, seed)
-    return _taken(files, drawn[:calibration]), _taken(files, drawn[calibration : calibration + evaluation])
+    return (
+        replace(_taken(files, drawn[:calibration]), missing=0),
+        _taken(files, drawn[calibration : calibration + evaluation]),
+    )
 
 
 def draw(files: ImageFiles, count: int, seed: int) -> ImageFiles:
-    """Draw at most `count` images of a data set by a seed, the same on every machine."""
+    """Draw at most `count` images of a data set by a seed, the same on every machine; `missing` stays."""
     return _taken(files, _drawn(files, seed)[:count])
 
 
 def images_for(profile: Profile) -> tuple[Images, Images]:
     """Return a profile's calibration and evaluation images, which share none.
 
-    Raises InputError when the data set cannot be read, is too small, or shares a file with the calibration
-    folder.
+    A calibration folder may be a data set of any form; its labels calibrate nothing. Raises InputError when a
+    data set cannot be read, is too small, or shares a file with the calibration folder.
     """
     source = profile.images
     if isinstance(source, Builtin):
@@ -72,11 +84,12 @@ def images_for(profile: Profile) -> tuple[Images, Images]:
             SyntheticImages(part="evaluation", count=counts.evaluation),
         )
     counts = profile.accuracy.dataset
-    files = read_dataset(source.directory, source.labels)
+    files = read_dataset(source.directory, source.labels, source.geometry)
     if source.calibration is None:
         return split(files, counts.calibration, counts.evaluation, profile.seed)
-    folder = _folder(source.calibration)
-    calibration = ImageFiles(directory=str(folder), files=_listed(folder), labels=())
+    calibration = replace(
+        read_dataset(source.calibration, geometry=source.geometry), labels=(), classes=None, missing=0
+    )
     _refuse_shared(calibration, files)
     return (
         draw(calibration, counts.calibration, profile.seed),
@@ -92,48 +105,82 @@ def _folder(directory: str | Path) -> Path:
     return folder
 
 
-def _listed(folder: Path) -> tuple[str, ...]:
-    """Return the images of a folder by their suffix, sorted by name."""
-    try:
-        names = [entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUFFIXES]
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+def _listed(folder: Path, path: Path) -> ImageFiles:
+    """Read what a label file lists and the folder has, and count what it lists and the folder has not."""
+    named = read_labels(path)
+    there = {name: label for name, label in named.items() if os.path.isfile(os.path.join(folder, name))}
+    if not there:
+        absent = _count(named, "listed image")
+        raise InputError(f"{path}: {absent} not in {folder}: {_first(tuple(named))}")
+    return ImageFiles(
+        directory=str(folder),
+        files=tuple(there),
+        labels=tuple(there.values()),
+        classes=_counting_background(named.values()),
+        missing=len(named) - len(there),
+    )
+
+
+def _unlisted(folder: Path) -> ImageFiles:
+    """Read a folder without a label file: a folder per class, or unlabelled images."""
+    names, folders = _content(folder)
+    classes = {name: _content(folder / name)[0] for name in folders}
+    if names and any(classes.values()):
+        first = next(name for name in folders if classes[name])
+        raise InputError(
+            f"{folder}: holds images ({names[0]}) beside folders of images ({first}): list what is meant in "
+            "a label file and name it by --labels, or keep them apart"
+        )
+    if any(classes.values()):
+        return _by_class(folder, classes)
     if not names:
         raise InputError(f"{folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
-    return tuple(sorted(names))
+    return ImageFiles(directory=str(folder), files=names, labels=())
 
 
-def _labelled(path: Path) -> dict[str, int]:
-    """Return what a label file says: the class of each file, in its order."""
+def _by_class(folder: Path, classes: dict[str, tuple[str, ...]]) -> ImageFiles:
+    """Label the images of each class's folder, in sorted order, by its name or its place.
+
+    Folders that are all named by whole numbers are named by their class index, and say nothing of how many
+    classes there are. Any others are the classes, in the order of their names, those without images too.
+    """
+    indexed = all(name.isascii() and name.isdigit() for name in classes)
+    index = {name: int(name) if indexed else at for at, name in enumerate(sorted(classes))}
+    if len(set(index.values())) < len(index):
+        same = next(name for name in sorted(index) if list(index.values()).count(index[name]) > 1)
+        raise InputError(f"{folder}: more than one folder is of class {index[same]}: keep one of them")
+    pairs = [(os.path.join(name, image), index[name]) for name in sorted(classes) for image in classes[name]]
+    return ImageFiles(
+        directory=str(folder),
+        files=tuple(name for name, _ in pairs),
+        labels=tuple(label for _, label in pairs),
+        classes=_counting_background(index.values()) if indexed else len(classes),
+    )
+
+
+def _counting_background(labels: Iterable[int]) -> int | None:
+    """Return 1001 where labels that give class indices reach 1000, and None where they do not.
+
+    Such labels do not say how many classes there are: a few of ImageNet's may be all. But the largest tells
+    which of ImageNet's two numberings they follow, and a part that is drawn later may lack it.
+    """
+    return WITH_BACKGROUND if max(labels) == WITH_BACKGROUND - 1 else None
+
+
+def _content(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return a folder's images, by their suffix, and its sub-folders but hidden ones; both sorted."""
+    names, folders = [], []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    if not entry.name.startswith("."):
+                        folders.append(entry.name)
+                elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                    names.append(entry.name)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a label file: not text in UTF-8") from None
-    named: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        name, label = _label(line, f"{path}: line {number}")
-        if name in named:
-            raise InputError(f"{path}: line {number}: {name} is listed twice")
-        named[name] = label
-    if not named:
-        raise InputError(f"{path}: lists no images")
-    return named
-
-
-def _label(line: str, where: str) -> tuple[str, int]:
-    """Read `file index`. A file's name may hold blanks; the index is what follows the last one."""
-    parts = line.strip().rsplit(maxsplit=1)
-    try:
-        name, label = os.path.normpath(parts[0]), int(parts[1])
-    except (IndexError, ValueError):
-        raise InputError(f'{where}: expected "file index", got "{line.strip()[:60]}"') from None
-    if label < 0:
-        raise InputError(f"{where}: expected a class index >= 0, got {label}")
-    return name, label
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+    return tuple(sorted(names)), tuple(sorted(folders))
 
 
 def _drawn(files: ImageFiles, seed: int) -> list[int]:
@@ -145,8 +192,8 @@ def _drawn(files: ImageFiles, seed: int) -> list[int]:
 
 
 def _taken(files: ImageFiles, indices: Sequence[int]) -> ImageFiles:
-    return ImageFiles(
-        directory=files.directory,
+    return replace(
+        files,
         files=tuple(files.files[index] for index in indices),
         labels=tuple(files.labels[index] for index in indices) if files.labels else (),
     )
@@ -154,11 +201,11 @@ def _taken(files: ImageFiles, indices: Sequence[int]) -> ImageFiles:
 
 def _refuse_shared(calibration: ImageFiles, evaluation: ImageFiles) -> None:
     """Refuse a calibration folder that holds, by whatever path or link, a file of the data set."""
-    evaluated = {os.path.realpath(os.path.join(evaluation.directory, name)) for name in evaluation.files}
+    evaluated = set(_identities(evaluation))
     shared = [
         name
-        for name in calibration.files
-        if os.path.realpath(os.path.join(calibration.directory, name)) in evaluated
+        for name, identity in zip(calibration.files, _identities(calibration), strict=True)
+        if identity in evaluated
     ]
     if shared:
         raise InputError(
@@ -167,7 +214,21 @@ def _refuse_shared(calibration: ImageFiles, evaluation: ImageFiles) -> None:
         )
 
 
-def _count(things: Sequence[str], noun: str) -> str:
+def _identities(files: ImageFiles) -> list[tuple[int, int] | str]:
+    """Return what a file is known by whatever its path: device and inode; its path where it is not there."""
+    found: list[tuple[int, int] | str] = []
+    for name in files.files:
+        path = os.path.join(files.directory, name)
+        try:
+            status = os.stat(path)
+        except OSError:
+            found.append(path)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found
+
+
+def _count(things: Collection[str], noun: str) -> str:
     return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")
 
 

@@ -1,8 +1,16 @@
 """Turn image sets into what a model reads: decode, crop, resize, lay out.
 
-The preprocessing is the Open Model Zoo's for googlenet-v4-tf (its accuracy-check.yml): decode with OpenCV to
-BGR, crop the central 0.875 of height and width, resize to the model's size with INTER_LINEAR. Image files go
-through all of it; the built-in images are made at the model's size and are only resized where it differs.
+Image files are decoded to BGR (`model.decoding`) and cut to the model's size by one of three geometries:
+
+    central-crop  the Open Model Zoo's for googlenet-v4-tf (its accuracy-check.yml): the central 0.875 of
+                  height and width, resized
+    resize-crop   torchvision's for its classifiers (transforms.functional, resize and center_crop): the
+                  shorter side scaled to 256/224 of the model's, the centre cropped
+    resize        the whole image, resized
+
+All resize with OpenCV's INTER_LINEAR, without antialiasing. Pillow, which torchvision resizes with,
+antialiases: its pixels are others, and so are the figures. The built-in images are made at the model's size
+and are only resized where it differs.
 
 perftool feeds 0..255, unnormalized: the converted convention, where normalization is inside the model.
 Nothing here chooses images (`model.dataset`) or draws them (`model.textures`).
@@ -20,11 +28,14 @@ from typing import Any, Final, Literal, TypeVar
 
 import cv2
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
-from perftool.model.textures import CLASS_NAMES, draw_image, label_of
-from perftool.spec import ImageFiles, Images, SyntheticImages
+from perftool.model import decoding
+from perftool.model.decoding import Decoded
+from perftool.model.textures import CLASS_NAMES, draw_image
+from perftool.spec import Geometry, ImageFiles, Images, SyntheticImages
 
 Image = NDArray[np.uint8]
 """One image: height x width x 3, BGR."""
@@ -33,6 +44,11 @@ Layout = Literal["NCHW", "NHWC"]
 
 CROP: Final = 0.875
 """What the central crop keeps of height and of width."""
+
+SCALED: Final = (256, 224)
+"""What resize-crop scales to, by what it keeps of that."""
+
+DEFAULT_GEOMETRY: Final[Geometry] = "central-crop"
 
 _THREADS_AT_MOST: Final = 8
 _AHEAD_PER_THREAD: Final = 4
@@ -45,33 +61,81 @@ Made = TypeVar("Made")
 
 
 def load_images(images: Images, size: tuple[int, int]) -> Iterator[Image]:
-    """Yield the images of a set in order, each of `size` (height, width), decoded a little ahead by threads.
+    """Yield the images of a set that can be read, in order, each of `size` (height, width).
 
-    Raises InputError, naming the file, for one that is missing or is no image.
+    Raises InputError, naming the first, where none of them can.
+    """
+    return (image.pixels for image in decode_images(images, size) if image.pixels is not None)
+
+
+def decode_images(images: Images, size: tuple[int, int], start: int = 0) -> Iterator[Decoded]:
+    """Yield what every image of a set came to, in order from the one at `start` on, decoded ahead by threads.
+
+    Pixels are of `size` (height, width), cut by the set's geometry; None where an image cannot be read.
+    Raises InputError, naming the first, when a whole set has been gone through and none of it could be read.
     """
     # The threads below are the parallelism; OpenCV's own pool would only fight with the inference.
     cv2.setNumThreads(1)
-    if isinstance(images, ImageFiles):
-        folder = Path(images.directory)
-        return _in_order(lambda name: _read_whole(folder / name, size), images.files)
-    return _in_order(lambda index: resize(_draw(images.part, index), size), range(images.count))
+    if isinstance(images, SyntheticImages):
+        return _in_order(
+            lambda index: Decoded(pixels=resize(_draw(images.part, index), size)), range(start, images.count)
+        )
+    folder = Path(images.directory)
+    decoded = _in_order(lambda name: _read_whole(folder / name, size, images.geometry), images.files[start:])
+    return decoded if start else _refusing_none(decoded, images)
+
+
+def _refusing_none(decoded: Iterator[Decoded], images: ImageFiles) -> Iterator[Decoded]:
+    """Pass a set's images on; raise InputError at its end if there were some and none could be read."""
+    first, readable = None, False
+    for image in decoded:
+        first = first or image
+        readable = readable or image.pixels is not None
+        yield image
+    if first and not readable:
+        path = Path(images.directory) / images.files[0]
+        others = f", as {len(images.files) - 1} more" if len(images.files) > 1 else ""
+        raise InputError(f"{path}: {first.reason}{others}: no image of the set can be read")
 
 
 def image_loaders(images: Images, size: tuple[int, int]) -> list[Callable[[], Image]]:
-    """Return, for each image of a set, what an application does to get it: read, decode, crop, resize.
+    """Return, for each image of a set that can be read, what an application does to get it.
 
-    Built-in images have no files: they are held encoded as PNG, and decoded each time.
+    That is to read, decode, crop and resize. Built-in images have no files: they are held encoded as PNG, and
+    decoded each time. Raises InputError, naming the first, where no image can be read.
     """
     cv2.setNumThreads(1)
     if isinstance(images, ImageFiles):
         folder = Path(images.directory)
-        return [partial(_read_whole, folder / name, size) for name in images.files]
+        readable = [image.pixels is not None for image in decode_images(images, size)]
+        return [
+            partial(_load, folder / name, size, images.geometry)
+            for name, wanted in zip(images.files, readable, strict=True)
+            if wanted
+        ]
     encoded = [cv2.imencode(".png", _draw(images.part, index))[1] for index in range(images.count)]
     return [partial(_decode_held, image, size) for image in encoded]
 
 
-def _read_whole(path: Path, size: tuple[int, int]) -> Image:
-    return preprocess(decode(path), size)
+def _read_whole(path: Path, size: tuple[int, int], geometry: Geometry) -> Decoded:
+    try:
+        encoded = path.read_bytes()
+    except FileNotFoundError:
+        return Decoded(pixels=None, found=("missing",), reason="no such image")
+    except (OSError, ValueError) as error:
+        reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        return Decoded(pixels=None, found=("missing",), reason=reason)
+    decoded = decoding.decode(encoded)
+    if decoded.pixels is None:
+        return decoded
+    return structs.replace(decoded, pixels=preprocess(decoded.pixels, size, geometry))
+
+
+def _load(path: Path, size: tuple[int, int], geometry: Geometry) -> Image:
+    decoded = _read_whole(path, size, geometry)
+    if decoded.pixels is None:
+        raise InputError(f"{path}: {decoded.reason}")
+    return decoded.pixels
 
 
 def _decode_held(encoded: NDArray[np.uint8], size: tuple[int, int]) -> Image:
@@ -83,18 +147,11 @@ def image_count(images: Images) -> int:
     return len(images.files) if isinstance(images, ImageFiles) else images.count
 
 
-def labels(images: Images) -> tuple[int, ...]:
-    """Return a set's classes: as the label file gives them, the built-in ones in the 1001-class numbering."""
-    if isinstance(images, ImageFiles):
-        return images.labels
-    return tuple(label_of(index) for index in range(images.count))
-
-
 def digest(images: Images) -> str:
-    """Return the SHA-256 of a set: the files' names, classes and contents.
+    """Return the SHA-256 of a set: the files' names, classes and contents, and any geometry but the default.
 
     Of a built-in set it covers part, count and the pixels of one image of each class, which stand for the
-    code that draws the rest.
+    code that draws the rest. Raises InputError, naming it, for a file that is not there any more.
     """
     whole = hashlib.sha256()
     if isinstance(images, SyntheticImages):
@@ -102,6 +159,8 @@ def digest(images: Images) -> str:
         for index in range(min(images.count, len(CLASS_NAMES))):
             whole.update(draw_image(images.part, index).tobytes())
         return whole.hexdigest()
+    if images.geometry != DEFAULT_GEOMETRY:
+        whole.update(f"{images.geometry}\n".encode())
     folder = Path(images.directory)
     contents = _in_order(lambda name: hashlib.sha256(read_bytes(folder / name)).hexdigest(), images.files)
     for name, label, content in itertools.zip_longest(images.files, images.labels, contents):
@@ -142,27 +201,38 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def decode(path: Path) -> Image:
-    """Decode an image file to BGR; raise InputError, naming it, for one that is missing, empty or damaged.
+def preprocess(image: Image, size: tuple[int, int], geometry: Geometry = DEFAULT_GEOMETRY) -> Image:
+    """Cut an image to `size` (height, width) by a geometry; see the module's head for what each does."""
+    match geometry:
+        case "central-crop":
+            height, width = image.shape[:2]
+            kept = max(1, int(height * CROP)), max(1, int(width * CROP))
+            top, left = (height - kept[0]) // 2, (width - kept[1]) // 2
+            return resize(image[top : top + kept[0], left : left + kept[1]], size)
+        case "resize-crop":
+            return _crop_centre(resize(image, _covering(image.shape[:2], size)), size)
+        case "resize":
+            return resize(image, size)
 
-    Orientation tags are obeyed, grey is spread over three channels, 16 bits become 8: OpenCV's IMREAD_COLOR.
+
+def _covering(given: tuple[int, ...], size: tuple[int, int]) -> tuple[int, int]:
+    """Return the height and width that an image is scaled to so that it covers 256/224 of `size`, no more.
+
+    One side is round(256/224 of the model's), the other keeps the aspect ratio, rounded down as torchvision
+    rounds it. For a square input the shorter side is met; for another one the side of which the image has
+    less by the input's measure, so that the crop never reaches over the edge.
     """
-    encoded = read_bytes(path)
-    try:
-        pixels = cv2.imdecode(np.frombuffer(encoded, dtype=np.uint8), cv2.IMREAD_COLOR) if encoded else None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise InputError(f"{path}: {'an empty file' if not encoded else 'not an image, or a damaged one'}")
-    return np.asarray(pixels, dtype=np.uint8)
+    height, width = given
+    wanted = tuple(round(side * SCALED[0] / SCALED[1]) for side in size)
+    if height * wanted[1] <= width * wanted[0]:
+        return wanted[0], wanted[0] * width // height
+    return wanted[1] * height // width, wanted[1]
 
 
-def preprocess(image: Image, size: tuple[int, int]) -> Image:
-    """Crop the central 0.875 of height and width, then resize to `size` (height, width)."""
-    height, width = image.shape[:2]
-    kept_height, kept_width = max(1, int(height * CROP)), max(1, int(width * CROP))
-    top, left = (height - kept_height) // 2, (width - kept_width) // 2
-    return resize(image[top : top + kept_height, left : left + kept_width], size)
+def _crop_centre(image: Image, size: tuple[int, int]) -> Image:
+    """Crop the centre; half a pixel goes to the even offset, as in torchvision's center_crop."""
+    top, left = (round((have - kept) / 2) for have, kept in zip(image.shape, size, strict=False))
+    return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
 
 
 def resize(image: Image, size: tuple[int, int]) -> Image:
