@@ -1,19 +1,25 @@
 """Say which model a source names and what it is made from, by content.
 
 Runtime-free: the parent process asks here, before any child runs. Nothing is parsed, so a file that is no
-model has an identity too; `model.sources` finds that out.
+model has an identity too; `model.sources` finds that out. Nothing is fetched either: what was is looked up.
 """
 
 import hashlib
 import os
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from perftool.errors import InputError, UsageError
+from perftool.model.fetched import fetched_weights, is_published
 from perftool.record import ModelIdentity
-from perftool.spec import ModelFile, ModelSource, ReferenceModel, WeightedModel
+from perftool.spec import Feeding, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
 #: Models that perftool builds itself.
 BUILT_IN: Final = ("googlenet-v4-tf",)
@@ -22,6 +28,13 @@ BUILT_IN: Final = ("googlenet-v4-tf",)
 MODEL_SUFFIXES: Final = (
     *(".xml", ".onnx", ".tflite", ".pb", ".pbtxt", ".pdmodel", ".json", ".meta", ".saved_model"),
 )
+
+#: What `--weights` says for the reference weights, where fetched ones would be taken.
+REFERENCE: Final = "reference"
+
+#: What a TensorFlow checkpoint's names end in: V1's one file or V2's prefix, and V2's table of contents.
+_CHECKPOINT: Final = ".ckpt"
+_INDEX: Final = ".index"
 
 #: History of the reference weights' recipe. Raise it when the code that makes them changes what it makes;
 #: the package data that they are made from counts by itself. 1: the first.
@@ -33,23 +46,53 @@ _DATA: Final = "data"
 def parse_source(text: str, weights: str | None = None) -> ModelSource:
     """Read a model as a command line or a profile names it.
 
-    A name without a path separator and without a model file's ending is a built-in model, which `weights`
-    (an .npz) turns from the reference weights to the user's. Anything else is a path, made absolute so that
-    a run can be resumed from any folder. Raises InputError for an unknown name, UsageError for weights of a
-    model file.
+    A name without a path separator and without a model file's ending is a built-in model: with its published
+    weights where they were fetched (`model.fetched`), or else its reference weights, which `weights`
+    "reference" asks for; any other `weights` are an .npz or a TensorFlow checkpoint of the user's. Such a
+    checkpoint instead of a name is the built-in model with it. Anything else is a path. Paths are made
+    absolute, so that a run can be resumed from any folder. Raises InputError for an unknown name, UsageError
+    for weights of a file.
     """
-    separators = {os.sep, os.altsep or os.sep}
-    is_path = any(mark in text for mark in separators) or Path(text).suffix.lower() in MODEL_SUFFIXES
-    if is_path:
+    checkpoint = text not in BUILT_IN and _is_checkpoint(Path(text))
+    if checkpoint or _is_path(text):
         if weights is not None:
             raise UsageError(
                 f"--weights go with a built-in model ({', '.join(BUILT_IN)}), not with a file: {text}"
             )
+        if checkpoint:
+            return WeightedModel(name=BUILT_IN[0], weights=_weights_path(text))
         return ModelFile(path=_absolute(text))
     check_name(text)
-    if weights is None:
+    if weights not in (None, REFERENCE):
+        return WeightedModel(name=text, weights=_weights_path(weights))
+    fetched = fetched_weights(text) if weights is None else None
+    if fetched is None:
         return ReferenceModel(name=text)
-    return WeightedModel(name=text, weights=_absolute(weights))
+    return WeightedModel(name=text, weights=_weights_path(str(fetched)))
+
+
+def _is_path(text: str) -> bool:
+    separators = {os.sep, os.altsep or os.sep}
+    return any(mark in text for mark in separators) or Path(text).suffix.lower() in MODEL_SUFFIXES
+
+
+def _is_checkpoint(path: Path) -> bool:
+    """Tell whether a path names a TensorFlow checkpoint, by its ending or by what lies beside it.
+
+    A model file is what its ending says, whatever lies beside it: a graph (.meta) lies beside its checkpoint.
+    """
+    if path.is_dir():
+        return False
+    if path.suffix.lower() in (_CHECKPOINT, _INDEX):
+        return True
+    if path.exists() or path.suffix.lower() in MODEL_SUFFIXES:
+        return False
+    return path.with_name(path.name + _INDEX).is_file()
+
+
+def _weights_path(text: str) -> str:
+    """Return a weights file's absolute path, of a checkpoint of several files their prefix."""
+    return _absolute(text).removesuffix(_INDEX)
 
 
 def check_name(name: str) -> None:
@@ -62,46 +105,94 @@ def check_name(name: str) -> None:
 def identity(source: ModelSource) -> ModelIdentity:
     """Return a model's name and the SHA-256 of what it is made from.
 
-    That is the package data and recipe for reference weights, the .npz for given ones, the file with its
-    companions (an IR's .bin, a Paddle model's parameters, ONNX external data beside it) or the whole folder
-    of a SavedModel. File names do not count, contents do. Raises InputError for what is missing.
+    That is the package data and recipe for reference weights; for given ones the file, or a checkpoint's
+    .index and all its shards; for a model file that with its companions (an IR's .bin, a Paddle model's
+    parameters, ONNX external data beside it) or the whole folder of a SavedModel, and how it is fed where
+    that was said. File names do not count, contents do. Given weights are published if each of their files
+    is, by SHA-256, what a fetch recorded. Raises InputError for what is missing.
     """
-    if isinstance(source, ModelFile):
-        path = Path(source.path)
-        return ModelIdentity(
-            name=path.stem or path.name,
-            source=source,
-            digest=_digest(_file_parts(path)),
-            reference=False,
-            published=False,
-        )
-    check_name(source.name)
-    if isinstance(source, WeightedModel):
-        parts = [(source.name, _chunks(Path(source.weights)))]
-        return ModelIdentity(
-            name=source.name, source=source, digest=_digest(parts), reference=False, published=False
-        )
+    name, parts = _name_and_parts(source)
+    hashed = [(label, _sha256(chunks)) for label, chunks in parts]
     return ModelIdentity(
-        name=source.name,
+        name=name,
         source=source,
-        digest=_digest(_reference_parts(source.name)),
-        reference=True,
-        published=False,
+        digest=_digest(hashed),
+        reference=isinstance(source, ReferenceModel),
+        published=isinstance(source, WeightedModel) and is_published(name, [found for _, found in hashed]),
     )
 
 
 Part = tuple[str, Iterable[bytes]]
 
 
-def _digest(parts: Iterable[Part]) -> str:
-    """Hash parts one after the other; labels and lengths keep them from running into each other."""
+def _name_and_parts(source: ModelSource) -> tuple[str, Iterable[Part]]:
+    if isinstance(source, ModelFile):
+        path = Path(source.path)
+        return path.stem or path.name, chain(_file_parts(path), _feeding_parts(source.feeding))
+    check_name(source.name)
+    if isinstance(source, WeightedModel):
+        return source.name, _weights_parts(source.name, Path(source.weights))
+    return source.name, _reference_parts(source.name)
+
+
+def _sha256(chunks: Iterable[bytes]) -> str:
+    part = hashlib.sha256()
+    for chunk in chunks:
+        part.update(chunk)
+    return part.hexdigest()
+
+
+def _digest(hashed: Iterable[tuple[str, str]]) -> str:
+    """Hash the parts' hashes one after the other; labels keep them from running into each other."""
     whole = hashlib.sha256()
-    for label, chunks in parts:
-        part = hashlib.sha256()
-        for chunk in chunks:
-            part.update(chunk)
-        whole.update(f"{label}:{part.hexdigest()}\n".encode())
+    for label, found in hashed:
+        whole.update(f"{label}:{found}\n".encode())
     return whole.hexdigest()
+
+
+def _feeding_parts(feeding: Feeding) -> Iterator[Part]:
+    """Count how a file is fed, where that is said: a file with it built in is another model."""
+    if feeding != Feeding():
+        yield "feeding", (msgspec.json.encode(feeding),)
+
+
+def _weights_parts(name: str, path: Path) -> list[Part]:
+    return [
+        (name if number == 0 else f"{name} {number}", _chunks(file))
+        for number, file in enumerate(weights_files(path))
+    ]
+
+
+def weights_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that weights are read from: one, or a V2 checkpoint's .index and its shards in order.
+
+    A V2 checkpoint is named by its prefix or its .index; where a file has the prefix's own name too,
+    TensorFlow reads the V2 one, and so that counts. Raises InputError for a shard that is missing.
+    """
+    if path.is_dir():
+        raise InputError(
+            f"{path}: a folder, not weights; name the checkpoint in it, e.g. {path}{os.sep}x.ckpt"
+        )
+    prefix = path.with_name(path.name.removesuffix(_INDEX))
+    index = prefix.with_name(prefix.name + _INDEX)
+    if path.suffix.lower() == ".npz" or not index.is_file():
+        return (path,)
+    shards = _shards(prefix)
+    if not shards:
+        raise InputError(f"{prefix}: a checkpoint's .index without all of its .data- files beside it")
+    return (index, *shards)
+
+
+def _shards(prefix: Path) -> list[Path]:
+    """Return the data files of a V2 checkpoint that are there as a whole set, x of n for every x."""
+    pattern = re.compile(re.escape(prefix.name) + r"\.data-\d{5}-of-(\d{5})")
+    found = [
+        (match.group(), int(match[1]))
+        for file in prefix.parent.iterdir()
+        if (match := pattern.fullmatch(file.name))
+    ]
+    counts = Counter(total for _, total in found)
+    return [prefix.with_name(name) for name, total in sorted(found) if counts[total] == total]
 
 
 def _reference_parts(name: str) -> Iterator[Part]:

@@ -19,7 +19,8 @@ from perftool.spec import ModelFile, ReferenceModel, WeightedModel
 # ---------------------------------------------------------------- names
 
 
-def test_a_bare_name_is_built_in() -> None:
+def test_a_bare_name_is_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert parse_source("googlenet-v4-tf") == ReferenceModel(name="googlenet-v4-tf")
 
 

@@ -1,0 +1,171 @@
+"""Whose weights a model has: fetched, given as a checkpoint, published or not."""
+
+from pathlib import Path
+
+import pytest
+from archive_server import NAME, WEIGHTS, archive, published, write_catalogue
+
+from perftool.errors import InputError, UsageError
+from perftool.model import catalogue
+from perftool.model.cache import fetched_folder
+from perftool.model.fetch import fetch
+from perftool.model.fetched import fetched_weights
+from perftool.model.identity import identity, parse_source
+from perftool.spec import Feeding, ModelFile, ReferenceModel, WeightedModel
+
+BODY = archive()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use a cache of the test's own, and a catalogue whose archive is small."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = published(BODY, "http://a.example/a.tar.gz")
+    monkeypatch.setenv(catalogue.VARIABLE, str(write_catalogue(tmp_path / "c.toml", model)))
+    monkeypatch.chdir(tmp_path)
+
+
+def fetched(tmp_path: Path) -> Path:
+    (tmp_path / "a.tar.gz").write_bytes(BODY)
+    folder = fetched_folder() / NAME
+    return Path(fetch(catalogue.known(NAME), folder, lambda _: None, offered=tmp_path / "a.tar.gz").weights)
+
+
+def test_a_bare_name_means_the_fetched_weights(tmp_path: Path) -> None:
+    assert parse_source(NAME) == ReferenceModel(name=NAME)
+    weights = fetched(tmp_path)
+    assert parse_source(NAME) == WeightedModel(name=NAME, weights=str(weights))
+    assert parse_source(NAME, "reference") == ReferenceModel(name=NAME)
+    assert parse_source(NAME, "mine.npz") == WeightedModel(name=NAME, weights=str(tmp_path / "mine.npz"))
+
+
+def test_weights_that_are_not_whole_are_not_taken(tmp_path: Path) -> None:
+    weights = fetched(tmp_path)
+    assert fetched_weights(NAME) == weights
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert fetched_weights(NAME) is None
+    assert parse_source(NAME) == ReferenceModel(name=NAME)
+
+
+def test_weights_of_another_archive_than_the_catalogues_are_not_taken(tmp_path: Path) -> None:
+    fetched(tmp_path)
+    write_catalogue(tmp_path / "c.toml", published(archive(), "http://a.example/a.tar.gz"))
+    assert fetched_weights(NAME) is None
+
+
+def test_what_the_catalogue_does_not_know_was_not_fetched(tmp_path: Path) -> None:
+    fetched(tmp_path)
+    write_catalogue(tmp_path / "c.toml")
+    assert fetched_weights(NAME) is None
+    assert parse_source(NAME) == ReferenceModel(name=NAME)
+
+
+def test_weights_are_published_by_content(tmp_path: Path) -> None:
+    weights = fetched(tmp_path)
+    copy = tmp_path / "renamed.ckpt"
+    copy.write_bytes(weights.read_bytes())
+    assert identity(parse_source(NAME)).published
+    assert identity(parse_source(str(copy))).published
+    assert not identity(ReferenceModel(name=NAME)).published
+    assert not identity(ModelFile(path=str(copy))).published
+    # One bit, at the same size: only the content tells.
+    changed = bytearray(copy.read_bytes())
+    changed[1000] ^= 1
+    copy.write_bytes(changed)
+    assert not identity(parse_source(str(copy))).published
+    weights.write_bytes(changed)
+    assert not identity(parse_source(NAME)).published
+
+
+def test_nothing_is_published_without_a_fetch(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.ckpt"
+    copy.write_bytes(fetched(tmp_path).read_bytes())
+    (fetched_folder() / NAME / "fetched.json").unlink()
+    assert not identity(parse_source(str(copy))).published
+
+
+def test_a_published_checkpoint_of_several_files_counts_every_file(tmp_path: Path) -> None:
+    files = {"m.ckpt.index": b"index", "m.ckpt.data-00000-of-00001": b"data"}
+    body = archive(10, **files)
+    model = published(body, "http://a.example/a.tar.gz", weights="m.ckpt")
+    write_catalogue(tmp_path / "c.toml", model)
+    (tmp_path / "a.tar.gz").write_bytes(body)
+    fetch(model, fetched_folder() / NAME, lambda _: None, offered=tmp_path / "a.tar.gz")
+    assert fetched_weights(NAME) == fetched_folder() / NAME / "files" / "m.ckpt"
+    assert identity(parse_source(NAME)).published
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    assert identity(parse_source("m.ckpt.index")).published
+    (tmp_path / "m.ckpt.data-00000-of-00001").write_bytes(b"DATA")
+    assert not identity(parse_source("m.ckpt")).published
+
+
+@pytest.mark.parametrize("text", ["x.ckpt", "./x.ckpt", "folder/x.CKPT", "x.ckpt.index"])
+def test_a_checkpoint_is_the_built_in_model_with_it(text: str, tmp_path: Path) -> None:
+    expected = str(tmp_path / text).removesuffix(".index")
+    assert parse_source(text) == WeightedModel(name=NAME, weights=expected)
+    with pytest.raises(UsageError, match="--weights"):
+        parse_source(text, "w.npz")
+
+
+def test_a_prefix_with_an_index_beside_it_is_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt-1000.index").write_bytes(b"index")
+    expected = WeightedModel(name=NAME, weights=str(tmp_path / "model.ckpt-1000"))
+    assert parse_source("model.ckpt-1000") == expected
+    assert parse_source(f".{'/'}model.ckpt-1000") == expected
+    assert parse_source(NAME, "model.ckpt-1000.index") == expected
+    (tmp_path / f"{NAME}.index").write_bytes(b"a name is a name all the same")
+    assert parse_source(NAME) == ReferenceModel(name=NAME)
+
+
+def test_a_graph_or_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    for name in ("g.meta", "g.index", "g.pb"):
+        (tmp_path / name).write_bytes(b"x")
+    assert isinstance(parse_source("g.meta"), ModelFile)
+    assert isinstance(parse_source("g.pb"), ModelFile)
+    (tmp_path / "saved.ckpt").mkdir()
+    assert isinstance(parse_source("./saved.ckpt"), ModelFile)
+    with pytest.raises(InputError, match="a folder, not weights; name the checkpoint in it"):
+        identity(WeightedModel(name=NAME, weights=str(tmp_path / "saved.ckpt")))
+
+
+def digest(weights: Path) -> str:
+    return identity(WeightedModel(name=NAME, weights=str(weights))).digest
+
+
+def test_a_checkpoints_identity_covers_its_index_and_every_shard(tmp_path: Path) -> None:
+    prefix = tmp_path / "x.ckpt"
+    parts = [tmp_path / f"x.ckpt.{end}" for end in ("index", "data-00000-of-00002", "data-00001-of-00002")]
+    for number, part in enumerate(parts):
+        part.write_bytes(bytes([number]))
+    whole = digest(prefix)
+    assert digest(parts[0]) == whole, "the prefix and the .index name the same"
+    for part in parts:
+        before = part.read_bytes()
+        part.write_bytes(b"other")
+        assert digest(prefix) != whole
+        part.write_bytes(before)
+    (tmp_path / "x.ckpt.data-00000-of-00009").write_bytes(b"left over from another save")
+    (tmp_path / "x.ckpt.meta").write_bytes(b"a graph")
+    assert digest(prefix) == whole
+    parts[2].unlink()
+    with pytest.raises(InputError, match=r"x\.ckpt: a checkpoint's \.index without all of its \.data- files"):
+        digest(prefix)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"x\.ckpt: no such file"):
+        identity(parse_source("x.ckpt"))
+
+
+def test_how_a_file_is_fed_counts(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"model")
+    path = str(tmp_path / "m.onnx")
+    feedings = [Feeding(), Feeding(mean=(127.5,)), Feeding(scale=(127.5,)), Feeding(color="RGB")]
+    digests = [identity(ModelFile(path=path, feeding=feeding)).digest for feeding in feedings]
+    assert len(set(digests)) == len(feedings)
+    assert digests[0] == identity(ModelFile(path=path)).digest
+
+
+def test_the_weights_of_the_archive_are_its_checkpoint(tmp_path: Path) -> None:
+    assert fetched(tmp_path).name == WEIGHTS
