@@ -6,6 +6,7 @@
     ├── NothingPassesError       4  no measured configuration passes the limits
     ├── DeviceMissingError       5  a device, or its driver, is not on this machine
     ├── ResumeRefusedError       6  the run belongs to another model, profile or host
+    ├── DisagreementError        9  two models differ by more than the bound
     └── InterruptedRunError    130  stopped by the user; what was measured is kept
 
 An error's text is one line: what is wrong, where, what to do. Nothing here prints or exits: `cli.main`
@@ -49,6 +50,12 @@ class ResumeRefusedError(PerftoolError):
     """Refuse to continue a run, or to share one, and say what differs."""
 
     exit_code = 6
+
+
+class DisagreementError(PerftoolError):
+    """Say that two models differ by more than the bound allows."""
+
+    exit_code = 9
 
 
 class InterruptedRunError(PerftoolError):

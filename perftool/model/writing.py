@@ -1,0 +1,43 @@
+"""Write a model as an IR file, .xml and .bin, whole or not at all.
+
+Runs in a child process. Weights are written as they are, none is made smaller; which files a cache holds is
+`entries`' business.
+"""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import openvino as ov
+
+from perftool.errors import InputError
+
+
+def check_target(output: str | Path) -> Path:
+    """Return the path of an IR file to be; raise InputError for a name that cannot be one."""
+    target = Path(output)
+    if target.suffix != ".xml":
+        raise InputError(f"{target}: a model file's name must end in .xml")
+    for path in (target, target.with_suffix(".bin")):
+        if path.is_dir():
+            raise InputError(f"{path}: cannot be written: it is a folder")
+    return target
+
+
+def write_model(model: ov.Model, output: str | Path) -> Path:
+    """Write a model and return the path of its .xml; the weights lie beside it, in a .bin.
+
+    Makes the folders above it. Raises InputError, with the path, where the disk refuses; what was there
+    before is then still there.
+    """
+    target = check_target(output)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=target.parent, prefix=".perftool-") as folder:
+            written = Path(folder) / target.name
+            ov.save_model(model, written, compress_to_fp16=False)
+            written.with_suffix(".bin").replace(target.with_suffix(".bin"))
+            written.replace(target)
+    except (OSError, RuntimeError) as error:
+        # The runtime reports a full disk as a RuntimeError of several lines.
+        raise InputError(f"{target}: cannot be written: {' '.join(str(error).split())}") from error
+    return target
