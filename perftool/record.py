@@ -126,18 +126,24 @@ class Written(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Converted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="converted"):
-    """The answer to Convert: an IR, its ports, and how its source wanted its images."""
+    """The answer to Convert: an IR, its ports, and how its source wanted its images.
+
+    `assumed` tells that nobody stated the latter and no known model was recognised: the source was taken as
+    it is.
+    """
 
     path: str
     input: str
     output: str
     fed: str
+    assumed: bool
 
 
 class Verified(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="verified"):
     """The answer to Verify: how far two models' class probabilities are apart on the same images.
 
-    `first_fed` and `second_fed` say how each wanted its images; `same_top1` counts images.
+    `first_fed` and `second_fed` say how each wanted its images, `first_scores` and `second_scores` how its
+    output was read as probabilities; `same_top1` counts images.
     """
 
     images: int
@@ -146,6 +152,8 @@ class Verified(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     same_top1: int
     first_fed: str
     second_fed: str
+    first_scores: str
+    second_scores: str
 
 
 class Prepared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="prepared"):
@@ -193,11 +201,15 @@ class Ranked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
 
 
 class Controlled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="controlled"):
-    """The answer to ControlAccuracy. `inferences` counts the images that were run through a model."""
+    """The answer to ControlAccuracy.
+
+    `inferences` counts the images run through a model, calibration apart; `quantized` are the layers
+    that stayed quantized.
+    """
 
     path: str
     inferences: int
-    reverted: tuple[str, ...]
+    quantized: tuple[str, ...]
     duration_ns: int
     peak_rss_bytes: int
 
@@ -303,7 +315,8 @@ class ImageFaults(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="evaluated"):
-    """The classes that one variant gave for every image; labels already shifted by `label_offset`.
+    """The classes that one variant gave for every image; labels already shifted by `label_offset`, which
+    `label_note` explains.
 
     Without labels `labels` is empty. `top5` holds class indices, the likeliest first. `images` is the
     digest of the image set: deltas are paired, so only records of the same set are compared. `left_out` are
@@ -318,6 +331,7 @@ class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     inference_precision: str
     images: str
     label_offset: int
+    label_note: str
     labels: tuple[int, ...]
     top5: tuple[tuple[int, ...], ...]
     left_out: tuple[str, ...]

@@ -5,6 +5,9 @@ image set are compared.
 """
 
 from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
 
 from perftool.analysis.result import AccuracyResult
 from perftool.analysis.stats import paired_change
@@ -77,6 +80,40 @@ def compare(evaluated: Evaluated, reference: Evaluated | None) -> AccuracyResult
         p_value=p_value,
         agreement=agreement,
     )
+
+
+class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An image whose likeliest class a variant changed; without labels `label` and `kind` are None.
+
+    "gained" and "lost" are right now, and right before; "other" is wrong both times, in another class.
+    """
+
+    image: str
+    label: int | None
+    reference: int
+    variant: int
+    kind: Literal["gained", "lost", "other"] | None
+
+
+def changes(evaluated: Evaluated, reference: Evaluated, names: Sequence[str]) -> tuple[Change, ...]:
+    """List the images whose likeliest class differs from the reference's, lost ones first.
+
+    `names` are those of the evaluated images, in their order. Both must be evaluations of the same images.
+    """
+    labels = evaluated.labels or (None,) * len(names)
+    found = [
+        Change(image=name, label=label, reference=then[0], variant=now[0], kind=_kind(label, then[0], now[0]))
+        for name, label, then, now in zip(names, labels, reference.top5, evaluated.top5, strict=True)
+        if then[0] != now[0]
+    ]
+    order = ("lost", "gained", "other", None)
+    return tuple(sorted(found, key=lambda change: order.index(change.kind)))
+
+
+def _kind(label: int | None, then: int, now: int) -> Literal["gained", "lost", "other"] | None:
+    if label is None:
+        return None
+    return "lost" if then == label else "gained" if now == label else "other"
 
 
 def _hits(evaluated: Evaluated) -> list[bool] | None:

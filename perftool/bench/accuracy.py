@@ -1,73 +1,97 @@
 """Classify images with a compiled model and keep the five likeliest classes of each.
 
-Runs in a child process. Accuracies, deltas and agreements are `analysis`'s, later and from the classes kept
-here. Nothing is timed for comparison: batch and streams change the duration, not the classes.
+Runs in a child process. Decoding and inference run side by side: threads decode ahead while requests are in
+flight. Accuracies, deltas and agreements are `analysis`'s, later and from the classes kept here. Nothing is
+timed for comparison: batch and streams change the duration, not the classes.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
+from perftool.bench.evaluations import Kept, Seen
 from perftool.errors import InputError, PerftoolError
 from perftool.model import images as image_sets
-from perftool.model.images import image_size, to_input
+from perftool.model.decoding import Decoded
+from perftool.model.images import decode_images, image_size, to_input
+from perftool.model.labels import Numbered, numbered
 from perftool.model.sources import classes
+from perftool.record import ImageFaults
 from perftool.spec import ImageFiles, Images
 
 TOP: Final = 5
-
-#: ImageNet's classes with a background class before them. Label files number without it, 0 to 999.
-WITH_BACKGROUND: Final = 1001
 
 Progress = Callable[[int, int], None]
 """Called with how many images are done, and how many there are."""
 
 
 class Classified(NamedTuple):
-    """Classes that a model gave to every image of a set, in the set's order.
+    """Classes that a model gave to every image of a set that could be read, in the set's order.
 
     `top5` holds class indices, the likeliest first (fewer than five if the model has fewer classes).
-    `labels` are already shifted by `label_offset`; empty where the images are unlabelled.
+    `labels` are already shifted by `label_offset`, as `label_note` explains; empty where the images are
+    unlabelled. `left_out` names the images that could not be read, `reused` counts those that were classified
+    before.
     """
 
     top5: tuple[tuple[int, ...], ...]
     labels: tuple[int, ...]
     label_offset: int
+    label_note: str
     classes: int
+    left_out: tuple[str, ...]
+    faults: ImageFaults
+    reused: int
 
 
-def classify(compiled: ov.CompiledModel, images: Images, progress: Progress, *, labelled: bool) -> Classified:
+def classify(
+    compiled: ov.CompiledModel,
+    images: Images,
+    progress: Progress,
+    *,
+    labelled: bool,
+    kept: Kept | None = None,
+) -> Classified:
     """Run every image through a compiled model, at whatever batch it was compiled for.
 
     `labelled` says whether the images' labels mean this model's classes: those of the built-in images do so
-    for the reference model alone. Raises InputError for images that cannot be read, for an output that is no
-    class scores and for labels outside the classes; PerftoolError when the model answers with NaN.
+    for the reference model alone. `kept` holds what is done already, and takes what is done now. Raises
+    InputError where no image can be read, for an output that is no class scores and for labels outside the
+    classes; PerftoolError when the model answers with NaN.
     """
     class_count = classes(compiled.outputs[0])
     if class_count is None:
         raise InputError("the model's output is no batch of class scores")
-    found = image_sets.labels(images) if labelled else ()
-    offset = label_offset(images, class_count) if found else 0
-    labels = _shifted(found, offset, class_count)
+    labels = numbered(images, class_count) if labelled else Numbered(labels=(), offset=0)
+    kept = kept or Kept([], None)
+    reused = len(kept.seen)
     total = image_sets.image_count(images)
-    top5: list[tuple[int, ...]] = []
-    for scores in _scores(compiled, image_sets.load_images(images, image_size(compiled.inputs[0]))):
-        top5.extend(top_classes(scores, first_image=len(top5)))
-        progress(len(top5), total)
-    return Classified(tuple(top5), labels, offset, class_count)
+    for more in _seen(compiled, images, reused):
+        kept.add(more)
+        progress(len(kept.seen), total)
+    read = [index for index, one in enumerate(kept.seen) if one.top]
+    if not read:
+        raise InputError(f"none of {total} images can be read; the first is {_name(images, 0)}")
+    counts = Counter(found for one in kept.seen for found in one.found)
+    missing = images.missing if isinstance(images, ImageFiles) else 0
+    return Classified(
+        top5=tuple(kept.seen[index].top for index in read),
+        labels=tuple(labels.labels[index] for index in read) if labels.labels else (),
+        label_offset=labels.offset,
+        label_note=labels.explanation,
+        classes=class_count,
+        left_out=tuple(_name(images, index) for index, one in enumerate(kept.seen) if not one.top),
+        faults=ImageFaults(**{**counts, "missing": counts["missing"] + missing}),
+        reused=reused,
+    )
 
 
-def label_offset(images: Images, class_count: int) -> int:
-    """Return what to add to labels: 1 for a label file read against a model with a background class.
-
-    The built-in images are numbered with the background class as it is.
-    """
-    return int(isinstance(images, ImageFiles) and class_count == WITH_BACKGROUND)
+def _name(images: Images, index: int) -> str:
+    return images.files[index] if isinstance(images, ImageFiles) else f"{images.part} image {index}"
 
 
 def top_classes(scores: NDArray[Any], *, first_image: int = 0) -> list[tuple[int, ...]]:
@@ -83,19 +107,6 @@ def top_classes(scores: NDArray[Any], *, first_image: int = 0) -> list[tuple[int
     return [tuple(map(int, row)) for row in order]
 
 
-def _shifted(labels: tuple[int, ...], offset: int, class_count: int) -> tuple[int, ...]:
-    """Shift labels by the offset; raise InputError where one is then none of the model's classes."""
-    allowed = range(class_count - offset)
-    for label in labels:
-        if label not in allowed:
-            why = " (class 0 of its 1001 is the background, and perftool adds 1 to labels)" if offset else ""
-            raise InputError(
-                f"label {label} is outside 0..{allowed.stop - 1}, which label files for a model of "
-                f"{class_count} classes may hold{why}"
-            )
-    return tuple(label + offset for label in labels)
-
-
 class _Slot(NamedTuple):
     """A request and the tensor that it reads."""
 
@@ -103,44 +114,72 @@ class _Slot(NamedTuple):
     tensor: ov.Tensor
 
 
-def _scores(compiled: ov.CompiledModel, source: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[Any]]:
-    """Yield the scores, images x classes, of one batch after the other.
+class _Flying(NamedTuple):
+    """A request on its way, and the images since the last one: those that it reads, and the unreadable."""
+
+    slot: _Slot
+    images: list[Decoded]
+
+
+def _seen(compiled: ov.CompiledModel, images: Images, start: int) -> Iterator[list[Seen]]:
+    """Yield what the images from `start` on came to, in order, one batch after the other.
 
     Twice the optimal number of requests is kept in flight, so that no stream waits while the oldest one is
     read out and filled again (a multiple, since a device that collects batches serves requests in groups).
     Requests are waited for in the order of their start: no callback, no lock.
     """
     port = compiled.inputs[0]
-    shape = port.get_shape()
     count = 2 * int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     idle = [
-        _Slot(compiled.create_infer_request(), ov.Tensor(port.get_element_type(), shape))
+        _Slot(compiled.create_infer_request(), ov.Tensor(port.get_element_type(), port.get_shape()))
         for _ in range(count)
     ]
     for slot in idle:
         slot.request.set_input_tensor(slot.tensor)
-    flying: deque[tuple[_Slot, int]] = deque()
+    flying: deque[_Flying] = deque()
+    done = start
     try:
-        while chunk := list(islice(source, shape[0])):
+        for chunk in _chunks(decode_images(images, image_size(port), start), port.get_shape()[0]):
             slot = idle.pop()
-            for position in range(shape[0]):
+            readable = [image.pixels for image in chunk if image.pixels is not None]
+            for position in range(port.get_shape()[0] if readable else 0):
                 # A last batch that is not full repeats its last image; those scores are dropped.
-                image = chunk[min(position, len(chunk) - 1)]
-                slot.tensor.data[position] = to_input(image, port)[0]
+                pixels = readable[min(position, len(readable) - 1)]
+                slot.tensor.data[position] = to_input(pixels, port)[0]
             slot.request.start_async()
-            flying.append((slot, len(chunk)))
+            flying.append(_Flying(slot, chunk))
             if not idle:
-                idle.append(flying[0][0])
-                yield _collect(*flying.popleft())
+                idle.append(flying[0].slot)
+                yield (found := _collect(flying.popleft(), done))
+                done += len(found)
         while flying:
-            yield _collect(*flying.popleft())
+            yield (found := _collect(flying.popleft(), done))
+            done += len(found)
     finally:
-        for slot, _ in flying:
-            slot.request.wait()
+        for one in flying:
+            one.slot.request.wait()
 
 
-def _collect(slot: _Slot, used: int) -> NDArray[Any]:
-    """Wait for a request and copy the scores of the images that it was really given."""
-    slot.request.wait()
-    scores = slot.request.get_output_tensor().data
-    return np.array(scores[:used]).reshape(used, -1)
+def _chunks(source: Iterator[Decoded], batch: int) -> Iterator[list[Decoded]]:
+    """Cut images into pieces with a batch of readable ones in each; the last piece may hold fewer."""
+    chunk: list[Decoded] = []
+    readable = 0
+    for image in source:
+        chunk.append(image)
+        readable += image.pixels is not None
+        if readable == batch:
+            yield chunk
+            chunk, readable = [], 0
+    if chunk:
+        yield chunk
+
+
+def _collect(flying: _Flying, first_image: int) -> list[Seen]:
+    """Wait for a request, and say what its images came to."""
+    flying.slot.request.wait()
+    scores = np.asarray(flying.slot.request.get_output_tensor().data)
+    used = sum(image.pixels is not None for image in flying.images)
+    tops = iter(top_classes(scores[:used].reshape(used, -1), first_image=first_image) if used else ())
+    return [
+        Seen(top=next(tops) if image.pixels is not None else (), found=image.found) for image in flying.images
+    ]

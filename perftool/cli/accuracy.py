@@ -9,6 +9,8 @@ from perftool.cli.model import Model
 
 if TYPE_CHECKING:
     from perftool.record import Evaluated, Header
+    from perftool.render.accuracy import AccuracyView
+    from perftool.spec import Images
     from perftool.sweep.run import Watcher
 
 
@@ -25,47 +27,103 @@ def accuracy(
     calibration: options.CalibrationDir = None,
     calibration_images: options.CalibrationImages = None,
     evaluation_images: options.EvaluationImages = None,
+    preprocess: options.Preprocess = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="List the images that each precision puts in another class.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
-    """Compare the accuracy of the precisions."""
-    from perftool.analysis.accuracy import compare
-    from perftool.analysis.summary import accuracy_of
+    """Compare the accuracy of the precisions. Stopped, it goes on where it was when it is asked again."""
+    from perftool.analysis.accuracy import reference_of
     from perftool.cli.images import image_source
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.watching import watching
+    from perftool.errors import InterruptedRunError
+    from perftool.model.dataset import images_for
     from perftool.model.identity import parse_source
-    from perftool.render.accuracy import AccuracyRow, accuracy_table
+    from perftool.model.presets import preprocessed
+    from perftool.render.accuracy import accuracy_notes, accuracy_table, changes_table
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import new_header
 
+    source = parse_source(model, str(weights) if weights else None)
+    source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
     profile = override(
         load_profile("quick"),
-        model=parse_source(model, str(weights) if weights else None),
-        images=image_source(dataset, labels, calibration),
+        model=source,
+        images=images,
         devices=[device],
         precisions=options.words(precision),
         calibration_images=calibration_images,
         evaluation_images=evaluation_images,
     )
     header = new_header(profile)
-    with watching() as watcher:
-        evaluated = evaluations(header, watcher)
-    reference = next(one for one in evaluated if one.precision == "FP32")
-    wanted = profile.grids[0].precisions
-    rows = [
-        AccuracyRow(
-            precision=one.precision,
-            device=one.device,
-            inference_precision=one.inference_precision,
-            accuracy=compare(one, reference),
-        )
-        for one in evaluated
-        if one.precision in wanted
-    ]
+    try:
+        with watching() as watcher:
+            evaluated = evaluations(header, watcher)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "stopped; what was classified is kept, and the same command goes on from there"
+        ) from None
+    reference = reference_of(evaluated)
+    assert reference is not None, "FP32 in f32 is always evaluated"
+    view = accuracy_view(header, evaluated, reference, _names(images_for(profile)[1], reference))
     if json:
-        print_json({"accuracy_of": accuracy_of(header), "results": rows})
-    else:
-        print_rich(accuracy_table(rows, accuracy_of(header)))
+        print_json(view)
+        return
+    print_rich(accuracy_table(view), *accuracy_notes(view))
+    if changes:
+        compared = [row for row in view.results if row.precision != "FP32"]
+        print_rich(*(changes_table(row.precision, row.changes) for row in compared))
+
+
+def accuracy_view(
+    header: "Header", evaluated: "list[Evaluated]", reference: "Evaluated", names: list[str]
+) -> "AccuracyView":
+    """Put together what is shown of evaluations of the images `names`."""
+    from perftool.analysis.accuracy import changes, compare
+    from perftool.analysis.summary import accuracy_of
+    from perftool.model.catalogue import known
+    from perftool.record import ImageFaults
+    from perftool.render.accuracy import AccuracyRow, AccuracyView, Published
+
+    published = None
+    if header.model.published:
+        found = known(header.model.name).published
+        published = Published(top1=found.top1, top5=found.top5, images=found.images, on=found.dataset)
+    wanted = header.profile.grids[0].precisions
+    rows = []
+    for one in evaluated:
+        if one.precision in wanted:
+            fresh = len(one.top5) + len(one.left_out) - one.reused
+            row = AccuracyRow(
+                precision=one.precision,
+                device=one.device,
+                inference_precision=one.inference_precision,
+                accuracy=compare(one, reference),
+                images_per_second=fresh * 1e9 / one.duration_ns if fresh else None,
+                reused=one.reused,
+                changes=changes(one, reference, names),
+            )
+            rows.append(row)
+    return AccuracyView(
+        accuracy_of=accuracy_of(header),
+        published=published,
+        results=tuple(rows),
+        faults=reference.faults or ImageFaults(),
+        left_out=reference.left_out,
+        label_note=reference.label_note,
+    )
+
+
+def _names(images: "Images", reference: "Evaluated") -> list[str]:
+    """Return the names of the images that were evaluated."""
+    from perftool.spec import ImageFiles
+
+    if not isinstance(images, ImageFiles):
+        return [f"{images.part} image {index}" for index in range(images.count)]
+    left_out = set(reference.left_out)
+    return [name for name in images.files if name not in left_out]
 
 
 def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
@@ -76,13 +134,13 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
     from perftool.bench.isolate import refuse
     from perftool.model.dataset import images_for
     from perftool.record import Entry, Failed, Progress, Run
-    from perftool.sweep.plan import plan
     from perftool.sweep.remaining import remaining
-    from perftool.sweep.run import Status, evaluate, prepare, probe
+    from perftool.sweep.run import Status, evaluate, plan_prepared, prepare, probe
 
-    made = plan(header.profile, header.host, probe(header.profile.grids[0].devices, watcher))
-    planned = Run(header=header, entries=(Entry(at_ns=header.created_ns, record=made),))
     calibration, images = images_for(header.profile)
+    devices = probe(header.profile.grids[0].devices, watcher)
+    made, _ = plan_prepared(header, devices, calibration, watcher)
+    planned = Run(header=header, entries=(Entry(at_ns=header.created_ns, record=made),))
     results = []
     for evaluation in remaining(planned).evaluations:
         prepared = prepare(header.profile, evaluation.weight_format, calibration, watcher)

@@ -1,5 +1,6 @@
 """Join a running sweep to the display on the terminal."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,12 +29,27 @@ class _Follower:
         self._speeds: dict[str, list[float]] = {}
         self._asked: frozenset[str] = frozenset()
         self._warned = False
+        self._job = ("", "")
+        self._job_began, self._job_from = 0.0, 0
         self._scene = Scene(
             stage="probe", subject="", part=None, share=0.0, seconds_left=None, best=None, failures=0
         )
 
     def status(self, status: Status) -> None:
         self._show(stage=status.stage, subject=status.subject, part=status.part)
+        if self._run is None and status.part is not None:
+            self._show_part(status)
+
+    def _show_part(self, status: Status) -> None:
+        """Outside a sweep the one job that runs is the whole: show its share, and the time it has left."""
+        assert status.part is not None
+        done, total = status.part
+        job = (status.stage, status.subject)
+        if job != self._job:
+            self._job, self._job_began, self._job_from = job, time.monotonic(), done
+        fresh, spent = done - self._job_from, time.monotonic() - self._job_began
+        left = spent * (total - done) / fresh if fresh > 0 and total > done else None
+        self._show(share=done / total if total else 0.0, seconds_left=left)
 
     def opened(self, folder: Path, run: Run) -> None:
         self._run = run

@@ -49,7 +49,7 @@ def _from_2(line: dict[str, Any]) -> dict[str, Any]:
         case "prepared":
             record["comes_quantized"] = None
         case "evaluated":
-            record["left_out"], record["faults"], record["reused"] = [], None, 0
+            record |= {"label_note": "", "left_out": [], "faults": None, "reused": 0}
     return line
 
 
@@ -178,7 +178,11 @@ def read_profile(folder: Path) -> Profile:
 
 
 def resume_differences(header: Header, profile: Profile, model: ModelIdentity, host: HostInfo) -> list[str]:
-    """Return a sentence for each way in which what is asked now differs from what a run was started with."""
+    """Return a sentence for each way in which what is asked now differs from what a run was started with.
+
+    Whether weights are known to be published ones depends on what was fetched here, and does not count.
+    """
+    model = msgspec.structs.replace(model, published=header.model.published)
     pairs: tuple[tuple[str, object, object], ...] = (
         ("profile", header.profile, profile),
         ("model", header.model, model),

@@ -10,7 +10,8 @@ import openvino as ov
 import pytest
 from tiny import tiny_model, write_tiny_model
 
-from perftool.bench.accuracy import Classified, classify, label_offset, top_classes
+from perftool.bench.accuracy import Classified, classify, top_classes
+from perftool.bench.evaluations import Seen, kept
 from perftool.errors import InputError, PerftoolError
 from perftool.job import Prepare, Quantization
 from perftool.model.sources import load, read, rebatch
@@ -59,8 +60,7 @@ def test_labels_are_shifted_past_the_background(tmp_path: Path) -> None:
     model = compiled(tiny_model(classes=1001))
     found = classify(model, files(tmp_path, 3, label=999), ignore, labelled=True)
     assert (found.label_offset, found.labels, found.classes) == (1, (1000, 1000, 1000), 1001)
-    assert label_offset(SYNTHETIC, 1001) == 0
-    assert label_offset(files(tmp_path, 1), 1000) == 0
+    assert "background" in found.label_note
 
 
 def test_built_in_labels_are_not_shifted() -> None:
@@ -73,7 +73,7 @@ def test_built_in_labels_are_not_shifted() -> None:
 @pytest.mark.parametrize(
     ("classes", "label", "complaint"),
     [
-        (1001, 1000, r"label 1000 is outside 0\.\.999.*background"),
+        (1001, 1001, r"label 1001 is outside 0\.\.999.*background"),
         (10, 10, r"10 is outside 0\.\.9"),
         (10, -1, "-1"),
     ],
@@ -128,11 +128,57 @@ def test_progress_counts_images() -> None:
     assert {total for _, total in seen} == {30}
 
 
-def test_a_bad_image_in_the_middle_is_named(tmp_path: Path) -> None:
-    images = files(tmp_path, 20)
+@pytest.mark.parametrize("batch", [1, 4])
+def test_images_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path, batch: int) -> None:
+    images = msgspec.structs.replace(files(tmp_path, 20), labels=tuple(range(5)) * 4, missing=7)
+    whole = classify(compiled(tiny_model(), batch, 2), images, ignore, labelled=True)
+    (tmp_path / "0.png").unlink()
     (tmp_path / "11.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"11\.png"):
+    content = (tmp_path / "19.png").read_bytes()
+    (tmp_path / "19.png").write_bytes(content[: len(content) // 2])
+    found = classify(compiled(tiny_model(), batch, 2), images, ignore, labelled=True)
+    assert found.left_out == ("0.png", "11.png", "19.png")
+    assert (found.faults.missing, found.faults.corrupt, found.faults.truncated) == (7 + 1, 1, 1)
+    there = [index for index in range(20) if index not in (0, 11, 19)]
+    assert found.top5 == tuple(whole.top5[index] for index in there)
+    assert found.labels == tuple(whole.labels[index] for index in there)
+
+
+def test_where_no_image_can_be_read_that_is_an_error(tmp_path: Path) -> None:
+    images = files(tmp_path, 3)
+    for name in images.files:
+        (tmp_path / name).write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"0\.png"):
         classify(compiled(tiny_model(), 2, 2), images, ignore, labelled=False)
+
+
+def test_an_evaluation_that_was_stopped_goes_on_at_its_next_image(tmp_path: Path) -> None:
+    images = files(tmp_path, 30)
+    (tmp_path / "20.png").write_bytes(b"no image")
+    model = compiled(tiny_model(), 4, 2)
+    whole = classify(model, images, ignore, labelled=True)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, total: int) -> None:
+        if done >= 12:
+            raise Stopped
+
+    with pytest.raises(Stopped), kept(tmp_path / "cache", "key") as done:
+        classify(model, images, stop, labelled=True, kept=done)
+    looked: list[int] = []
+    with kept(tmp_path / "cache", "key") as done:
+        assert 12 <= len(done.seen) < 30
+        before = len(done.seen)
+        found = classify(model, images, lambda at, _: looked.append(at), labelled=True, kept=done)
+    assert looked[0] > before
+    assert found.reused == before
+    assert found._replace(reused=0) == whole
+    with kept(tmp_path / "cache", "key") as done:
+        assert len(done.seen) == 30 and done.seen[20] == Seen(top=(), found=("corrupt",))
+        again = classify(model, images, ignore, labelled=True, kept=done)
+    assert again.reused == 30 and again._replace(reused=0) == whole
 
 
 @pytest.mark.parametrize("device", ["AUTO", "HETERO:CPU", "MULTI:CPU"])

@@ -246,6 +246,7 @@ def evaluated(
         inference_precision=inference_precision,
         images="cd" * 32,
         label_offset=0,
+        label_note="",
         labels=(1,) * images,
         top5=tuple((1, 2, 3, 4, 5) if hit else (9, 1, 3, 4, 5) for hit in hits),
         left_out=(),
