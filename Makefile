@@ -7,13 +7,16 @@ SWEEP ?=
 # Some of the benchmarks, e.g. `make bench BENCH="overhead intervals"`; all of them take two hours.
 BENCH ?=
 
-.PHONY: sweep test check bench clean
+.PHONY: sweep test check extras bench clean
 
 sweep: $(VENV)/.run
 	$(BIN)/perftool sweep $(SWEEP)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# What tests of other model formats need (TensorFlow, 1.3 GB, and ONNX); without it they skip and say so.
+extras: $(VENV)/.extras
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -32,6 +35,10 @@ $(VENV)/.run: pyproject.toml requirements/run.lock
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.lock
+	touch $@
+
+$(VENV)/.extras: $(VENV)/.dev requirements/extras.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/extras.lock
 	touch $@
 
 clean:

@@ -8,7 +8,8 @@ from pathlib import Path
 COMMANDS = (
     *((), ("sweep",), ("show",), ("recommend",), ("report",), ("accuracy",), ("quantize",), ("devices",)),
     *(("load",), ("doctor",)),
-    *(("model",), ("model", "info"), ("model", "build")),
+    *(("model",), ("model", "info"), ("model", "build"), ("model", "fetch"), ("model", "freeze")),
+    *(("model", "convert"), ("model", "verify")),
 )
 TARGET = Path(__file__).parent.parent / "docs" / "cli.md"
 

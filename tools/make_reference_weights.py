@@ -15,7 +15,7 @@ import typer
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from perftool.model import inception_v4
+from perftool.model import inception_v4, inception_v4_openvino
 from perftool.model.inception_v4 import EPSILON, FEATURES, Layer
 from perftool.model.reference import (
     CLASS_NAMES,
@@ -99,7 +99,7 @@ def run_layer(number: int, layer: Layer, value: Floats, threads: int) -> Floats:
         weights[f"{layer.name}/BatchNorm/beta"] = np.zeros(layer.channels)
         weights[f"{layer.name}/BatchNorm/moving_mean"] = np.zeros(layer.channels)
         weights[f"{layer.name}/BatchNorm/moving_variance"] = np.full(layer.channels, 1 - EPSILON)
-    node = inception_v4.add_layer(layer, [parameter], weights, False)
+    node = inception_v4_openvino.add_layer(layer, [parameter], weights, False)
     output = node.input(0).get_source_output() if layer.kind == "conv" else node
     compiled = compile_f32(ov.Model([ops.result(output)], [parameter], "layer"), threads, 1)
     return np.array(compiled(value)[0])
@@ -113,7 +113,7 @@ def compile_f32(model: ov.Model, threads: int, streams: int) -> Any:
 
 def feature_extractor(weights: dict[str, Floats], threads: int) -> Any:
     """Compile the network up to the 1536 pooled features."""
-    model = inception_v4.build(weights)
+    model = inception_v4_openvino.build(weights)
     flat = next(op for op in model.get_ops() if op.get_friendly_name().endswith("/PreLogitsFlatten"))
     return compile_f32(ov.Model([ops.result(flat)], model.get_parameters(), "features"), threads, threads)
 

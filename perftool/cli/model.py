@@ -1,14 +1,14 @@
-"""`perftool model`: count a model's cost, build a built-in one."""
+"""`perftool model`: count a model's cost, build a built-in one, convert and compare any."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from perftool.cli import options
+from perftool.cli import convert, fetch, freeze, options, verify
 
 app = typer.Typer(
-    help="Look at models, and build the built-in one.", no_args_is_help=True, rich_markup_mode=None
+    help="Look at models; build, convert and compare them.", no_args_is_help=True, rich_markup_mode=None
 )
 
 Model = Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")]
@@ -64,3 +64,13 @@ def build(
     job = Build(model=source, convention=convention, batch=batch, output=str(output.absolute()))
     written = run_job(job, Written)
     sys.stdout.write(f"{Path(written.path)}\n")
+
+
+app.command()(freeze.freeze)
+app.command()(fetch.fetch)
+
+
+app.command()(convert.convert)
+
+
+app.command()(verify.verify)

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from perftool.errors import InputError, UsageError
+from perftool.model.checkpoint import checkpoint_name
 from perftool.model.fetched import fetched_weights, is_published
 from perftool.record import ModelIdentity
 from perftool.spec import Feeding, ModelFile, ModelSource, ReferenceModel, WeightedModel
@@ -81,18 +82,15 @@ def _is_checkpoint(path: Path) -> bool:
 
     A model file is what its ending says, whatever lies beside it: a graph (.meta) lies beside its checkpoint.
     """
-    if path.is_dir():
+    if path.is_dir() or path.suffix.lower() in MODEL_SUFFIXES:
         return False
-    if path.suffix.lower() in (_CHECKPOINT, _INDEX):
-        return True
-    if path.exists() or path.suffix.lower() in MODEL_SUFFIXES:
-        return False
-    return path.with_name(path.name + _INDEX).is_file()
+    return path.suffix.lower() in (_CHECKPOINT, _INDEX) or checkpoint_name(path) is not None
 
 
 def _weights_path(text: str) -> str:
     """Return a weights file's absolute path, of a checkpoint of several files their prefix."""
-    return _absolute(text).removesuffix(_INDEX)
+    path = Path(_absolute(text))
+    return str(checkpoint_name(path) or path).removesuffix(_INDEX)
 
 
 def check_name(name: str) -> None:

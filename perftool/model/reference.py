@@ -46,7 +46,7 @@ _DEVIATION: Final = sqrt((256.0**2 - 1.0) / 3.0) * (257.0 * 513.0 / 6.0)
 
 
 def reference_weights() -> dict[str, NDArray[np.float32]]:
-    """Make the weights, by TF-slim names, ready for `inception_v4.build`; under a second, 170 MB."""
+    """Make the weights, by TF-slim names, ready for `inception_v4_openvino.build`; under a second, 170 MB."""
     with resources.files("perftool.model").joinpath("data", DATA_FILE).open("rb") as file:
         data = np.load(file, allow_pickle=False)
         mean, variance = data["moving_mean"], data["moving_variance"]

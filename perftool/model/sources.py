@@ -22,6 +22,9 @@ from perftool.spec import Convention, ModelFile, ModelSource, ReferenceModel, We
 #: Element types that an image can be fed as.
 IMAGE_TYPES: Final = ("f32", "f16", "u8")
 
+#: Endings of files that are taken as they are read: an IR went through conversion, and OpenVINO's converter
+#: takes neither Paddle's newer format nor a meta graph.
+_NOT_CONVERTED: Final = (".xml", ".json", ".meta")
 
 _OPEN_SHAPE: Final = "; `perftool model convert --input-shape` fixes what a file leaves open"
 
@@ -139,11 +142,13 @@ def read(path: str | Path) -> ov.Model:
 
 
 def _open(path: str | Path) -> ov.Model:
+    """Read a file; of another format than IR, with what conversion fuses (batch norm, transposes)."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     try:
-        return ov.Core().read_model(path)
+        model = ov.Core().read_model(path)
+        return model if path.suffix.lower() in _NOT_CONVERTED else ov.convert_model(path)
     except RuntimeError as error:
         raise InputError(f"{path}: {_why_unreadable(path, str(error))}") from error
 

@@ -1,13 +1,11 @@
-"""Read a set of weights from a file and check it against the variables that a network needs.
+"""Read a set of weights, by TF-slim names, from an npz archive or a TensorFlow checkpoint.
 
-Weights are a mapping of variable names to arrays, as a TF-slim checkpoint holds them. Nothing here knows a
-network: the shapes are handed in. TensorFlow checkpoints are not read here.
+Runs in a child process where the file is a checkpoint: TensorFlow reads those, and is imported there and
+then. Whether the weights are a network's says `variables`, or `check_weights` of the network.
 """
 
-import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
-
-Weights = Mapping[str, NDArray[Any]]
-
-NAMED_AT_MOST = 3
-"""How many offending variables an error names before it only counts them."""
-
-_TRAINING_ONLY = re.compile(
-    r"(^|/)(AuxLogits/|global_step$|beta[12]_power$"
-    r"|(Adam|Adam_1|Adagrad|Momentum|RMSProp|RMSProp_1|ExponentialMovingAverage)$)"
-)
+from perftool.model.checkpoint import checkpoint_name
+from perftool.model.tensorflow_runtime import import_tensorflow
+from perftool.model.variables import Shapes, check_shapes, is_training_only, some
 
 
-def is_training_only(name: str) -> bool:
-    """Tell whether a checkpoint's variable serves training alone: auxiliary head, step, optimizer slots."""
-    return _TRAINING_ONLY.search(name) is not None
+def load_weights(path: Path | str, shapes: Shapes | None = None) -> dict[str, NDArray[Any]]:
+    """Load arrays by name, as stored: all of an npz archive, of a checkpoint those that inference needs.
 
+    A checkpoint is named as `checkpoint_name` says. `shapes` are the variables of a network: when a
+    checkpoint lacks some of them, or holds others, that is raised before any is read.
 
-def load_weights(path: Path | str) -> dict[str, NDArray[Any]]:
-    """Load every array of an npz file, by name, as stored.
-
-    Raises InputError when the file is missing, unreadable, not an npz, damaged, or holds Python objects
-    (which are never unpickled).
+    Raises InputError when the file is missing, unreadable, damaged, neither npz nor checkpoint, or holds
+    Python objects (which are never unpickled), and when TensorFlow is not installed.
     """
+    name = checkpoint_name(Path(path))
+    return _load_archive(Path(path)) if name is None else _load_checkpoint(name, shapes)
+
+
+def _load_archive(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with Path(path).open("rb") as file:
+        with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path}: a single array, not an npz archive of named arrays")
@@ -52,55 +46,22 @@ def load_weights(path: Path | str) -> dict[str, NDArray[Any]]:
         raise InputError(f"{path}: not a readable npz of plain arrays ({_one_line(error)})") from error
     strangers = [name for name, array in loaded.items() if not isinstance(array, np.ndarray)]
     if strangers:
-        raise InputError(f"{path}: holds what is not an array: {_some(strangers)}")
+        raise InputError(f"{path}: holds what is not an array: {some(strangers)}")
     return loaded
 
 
-def check_variables(weights: Weights, shapes: Mapping[str, tuple[int, ...]], origin: str) -> None:
-    """Refuse weights that are not exactly the variables of a network.
-
-    `shapes` gives each needed variable's shape; `origin` says in the error where the weights came from.
-    Variables that only training needs (`is_training_only`) are left aside. Raises InputError, on one line,
-    for missing, surplus, misshapen and non-numeric variables, non-finite values and negative variances.
-    """
-    missing = [name for name in shapes if name not in weights]
-    surplus = [name for name in weights if name not in shapes and not is_training_only(name)]
-    present = {name: np.asarray(weights[name]) for name in shapes if name in weights}
-    misshapen = [
-        f"{name} is {_shape(array.shape)}, not {_shape(shapes[name])}"
-        for name, array in present.items()
-        if array.shape != shapes[name]
-    ]
-    unfit = [f"{name} is {array.dtype}" for name, array in present.items() if array.dtype.kind not in "fiu"]
-    numeric = {name: array for name, array in present.items() if array.dtype.kind in "fiu"}
-    not_finite = [name for name, array in numeric.items() if not np.isfinite(array).all()]
-    negative = [
-        name for name, array in numeric.items() if name.endswith("/moving_variance") and (array < 0).any()
-    ]
-    complaints = [
-        f"{len(found)} {what}: {_some(found)}"
-        for what, found in (
-            ("missing", missing),
-            ("surplus", surplus),
-            ("misshapen", misshapen),
-            ("not of a real number type", unfit),
-            ("with NaN or infinite values", not_finite),
-            ("with negative variances", negative),
-        )
-        if found
-    ]
-    if complaints:
-        raise InputError(f"{origin}: {len(shapes)} variables wanted; " + "; ".join(complaints))
-
-
-def _some(names: Sequence[str]) -> str:
-    """Name the first few and count the rest."""
-    rest = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape)) or "a scalar"
+def _load_checkpoint(name: Path, shapes: Shapes | None) -> dict[str, NDArray[Any]]:
+    tensorflow = import_tensorflow(f"{name}: reading a checkpoint")
+    try:
+        reader = tensorflow.train.load_checkpoint(str(name))
+        found = {variable: tuple(shape) for variable, shape in reader.get_variable_to_shape_map().items()}
+        if shapes is not None:
+            check_shapes(found, shapes, str(name))
+        wanted = sorted(variable for variable in found if not is_training_only(variable))
+        return {variable: np.asarray(reader.get_tensor(variable)) for variable in wanted}
+    # The reader tells a shard that is too short by an IndexError, and what it cannot name by the others.
+    except (tensorflow.errors.OpError, IndexError, ValueError, RuntimeError) as error:
+        raise InputError(f"{name}: a checkpoint that cannot be read ({_one_line(error)})") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import openvino as ov
 import pytest
 from numpy.typing import NDArray
 
-from perftool.model import inception_v4
+from perftool.model import inception_v4_openvino
 from perftool.model.weights import load_weights
 
 pytestmark = pytest.mark.real_data
@@ -48,7 +48,7 @@ def test_real_weights_classify_real_images(
     weights: dict[str, NDArray[Any]], labelled: list[tuple[NDArray[np.uint8], int]]
 ) -> None:
     """On all 400 images the repaired Inception v4 scores 88.0 % top-1 and 98.5 % top-5."""
-    queue = ov.AsyncInferQueue(_compile(inception_v4.build(weights)))
+    queue = ov.AsyncInferQueue(_compile(inception_v4_openvino.build(weights)))
     found = np.empty((len(labelled), 1001), np.float32)
 
     def keep(request: Any, index: int) -> None:
@@ -69,7 +69,8 @@ def test_both_conventions_answer_alike(
     weights: dict[str, NDArray[Any]], labelled: list[tuple[NDArray[np.uint8], int]]
 ) -> None:
     images = np.stack([image for image, _ in labelled[:4]]).astype(np.float32)
-    converted = _compile(inception_v4.build(weights, batch=4))(images.transpose(0, 3, 1, 2))[0]
+    converted = _compile(inception_v4_openvino.build(weights, batch=4))(images.transpose(0, 3, 1, 2))[0]
     normalized_rgb = (images[..., ::-1] - 127.5) / 127.5
-    original = _compile(inception_v4.build(weights, batch=4, convention="original"))(normalized_rgb)[0]
+    model = inception_v4_openvino.build(weights, batch=4, convention="original")
+    original = _compile(model)(normalized_rgb)[0]
     assert np.abs(converted - original).max() < 1e-4

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perftool.model import inception_v4
+from perftool.model import inception_v4, inception_v4_openvino
 from perftool.model.reference import (
     BETA,
     DATA_FILE,
@@ -56,7 +56,7 @@ def test_folded_biases_keep_away_from_zero(weights: dict[str, NDArray[np.float32
     """Or NNCF's bias correction would give whole layers up."""
     for layer in inception_v4.layers():
         if layer.kind == "conv":
-            _, bias = inception_v4.fold_batch_norm(weights, layer.name)
+            _, bias = inception_v4_openvino.fold_batch_norm(weights, layer.name)
             assert np.abs(bias).min() > 0.99 * SMALL_BIAS
             assert np.isin(weights[f"{layer.name}/BatchNorm/beta"], (BETA, BETA + 2 * SMALL_BIAS)).all()
 
