@@ -27,6 +27,8 @@ from perftool.record import Answer, Failed, Progress
 
 #: How much of a child's output a failure keeps, in bytes.
 TAIL_BYTES = 2000
+#: How long a child whose pipe has closed may take to end by itself.
+LAST_WORDS_SECONDS = 1.0
 #: How often the parent looks up while a child works, in seconds: at most once a second.
 TICK_SECONDS = 1.0
 
@@ -165,6 +167,8 @@ class Child:
         return self._failed(job, "timeout", f"no answer within {seconds:g} s; the child was killed")
 
     def _lost(self, job: Job) -> Failed:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(LAST_WORDS_SECONDS)  # Its pipe closes first: how it ended is its own to say.
         self.close()
         code = self._process.returncode
         if code < 0:

@@ -198,6 +198,17 @@ def test_a_failure_keeps_the_end_of_its_own_output(tmp_path: Path) -> None:
         assert failed(child.ask(Probe(devices=("CPU",)), 10)).output_tail == "what this one said"
 
 
+def test_a_child_that_cannot_import_its_runtime_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "openvino.py").write_text('raise ImportError("libopenvino.so is broken")\n')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = ask_once(Probe(devices=("CPU",)), tmp_path / "child.log", 30.0)
+    assert isinstance(answer, Failed)
+    assert (answer.kind, answer.reason) == ("crash", "the child ended with exit code 1")
+    assert answer.output_tail.endswith("ImportError: libopenvino.so is broken")
+
+
 def test_a_child_that_takes_no_job_is_killed_in_time(child: Child) -> None:
     os.kill(child.pid, signal.SIGSTOP)
     names = tuple(f"DEVICE{number}" for number in range(50_000))
