@@ -177,8 +177,9 @@ class Prepared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
 class LayerError(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What quantizing one layer does. Errors are ratios: energy of the error over the output's energy.
 
-    `own` is the layer's alone, from exact inputs; `share` is how much of it reaches the output, by the energy
-    of what it is joined with on the way; `at_output` is their product.
+    `own` is the layer's alone, from exact inputs; `share` is how much of it reaches the output, to
+    first order (or, past ops that cannot be reversed, by the energy of what it is joined with on the way; it
+    can exceed 1); `at_output` is their product.
     """
 
     name: str
