@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from perftool.analysis import metrics
 from perftool.analysis.metrics import Metric
-from perftool.analysis.result import ConfigurationResult, Uncertain
+from perftool.analysis.result import AccuracyResult, ConfigurationResult, Uncertain
 from perftool.analysis.stats import MIN_VISITS, Estimate, drop_interval
 from perftool.spec import Limits
 
@@ -103,7 +103,7 @@ def _crosses(metric: Metric, estimate: Estimate, bound: float) -> bool:
 def _needs(metric: Metric, estimate: Estimate, bound: float, result: ConfigurationResult) -> str | None:
     """Say how many images or visits would, if nothing else changed, take the interval off the limit."""
     if metric is metrics.DROP:
-        return _images_needed(result, bound)
+        return images_needed(result.accuracy, bound)
     if estimate.low is None:
         return f"{MIN_VISITS} visits for an interval, {result.visits} so far"
     if estimate.high is None:
@@ -121,8 +121,8 @@ def visits_needed(visits: int, reach: float, distance: float) -> int | None:
     return needed if needed <= _MOST_VISITS else None
 
 
-def _images_needed(result: ConfigurationResult, bound: float) -> str | None:
-    found = result.accuracy
+def images_needed(found: AccuracyResult | None, bound: float) -> str | None:
+    """Say how many images would, if nothing else changed, take a drop's interval off its bound."""
     if found is None or found.gained is None or found.lost is None:
         return None
     gained, lost = found.gained / found.images, found.lost / found.images

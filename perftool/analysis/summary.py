@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from statistics import median
 
+import msgspec
+
 from perftool.analysis import accuracy, effort, stats
 from perftool.analysis.evidence import (
     NS_PER_MS,
@@ -33,7 +35,7 @@ from perftool.analysis.result import (
     Summary,
 )
 from perftool.analysis.stats import Estimate, Trend
-from perftool.analysis.warn import configuration_warnings, run_warnings
+from perftool.analysis.warn import configuration_warnings, run_warnings, slower_than_float
 from perftool.record import (
     ATTEMPTS,
     MEASURING,
@@ -74,10 +76,15 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
             throughput_fps=by_round(found.closed, throughput_fps),
             latency_sync_ms=by_round(found.sync, median_latency_ms),
         )
+    slow = slower_than_float([one for one, _ in results], series)
     return Summary(
         run=_run_info(run, name, planned, evidence),
         host=run.header.host,
-        configurations=tuple(result for one, result in results if not one.baseline),
+        configurations=tuple(
+            msgspec.structs.replace(result, warnings=(*result.warnings, *slow.get(one.id, ())))
+            for one, result in results
+            if not one.baseline
+        ),
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
     )

@@ -1,10 +1,11 @@
 """Say what a reader of a run's figures should know before trusting them: one sentence each."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from perftool.analysis.evidence import Evidence, disturbed
-from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, trend
+from perftool.analysis.result import Series
+from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, paired_ratio, trend
 from perftool.record import (
     FOREIGN_LOAD,
     Compiled,
@@ -54,6 +55,38 @@ def configuration_warnings(
     if over and over.p_value <= _TREND_P and abs(over.change) > DRIFT:
         told.append(f"throughput drifted by {over.change:+.0%} from the first visit to the last")
     return tuple(told)
+
+
+def slower_than_float(
+    configurations: Sequence[Configuration], series: Mapping[str, Series]
+) -> dict[str, tuple[str, ...]]:
+    """Warn of each INT8 configuration that is slower than the same one of a float precision.
+
+    The same: device, batch, streams, threads and requests. Ratios are paired by round, and an interval that
+    reaches 1 is no warning.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for one in configurations:
+        if one.precision != "INT8":
+            continue
+        told = []
+        for other in configurations:
+            if other.precision in ("FP32", "FP16", "BF16") and _set_up(other) == _set_up(one):
+                ratio = paired_ratio(series[one.id].throughput_fps, series[other.id].throughput_fps)
+                if ratio is not None and ratio.high is not None and ratio.high < 1:
+                    told.append(
+                        f"slower than {other.precision}: {ratio.point:.2f} of its throughput "
+                        f"({ratio.low:.2f} to {ratio.high:.2f})"
+                    )
+        found[one.id] = tuple(told)
+    return found
+
+
+def _set_up(configuration: Configuration) -> tuple[object, ...]:
+    """Return what a configuration is, precision apart."""
+    setting = configuration.setting
+    shape = (setting.streams, setting.threads) if isinstance(setting, Explicit) else (setting.mode,)
+    return (configuration.device, configuration.batch, configuration.requests, *shape)
 
 
 def _apart(ratio: Estimate) -> bool:

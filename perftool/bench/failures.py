@@ -4,7 +4,7 @@ from typing import Literal, cast
 
 from perftool.bench.devices import last_line
 from perftool.errors import DeviceMissingError, InputError, PerftoolError
-from perftool.job import Compile, Convert, Evaluate, Freeze, Job, Offer, Prepare, Probe, Visit
+from perftool.job import Compile, Convert, Evaluate, Freeze, Job, Offer, Prepare, Probe, Verify, Visit
 from perftool.record import Failed, Stage
 
 Kind = Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
@@ -25,6 +25,8 @@ def subject(job: Job, compiled: str) -> str:
             return ", ".join(job.devices)
         case Freeze() | Convert():
             return job.output
+        case Verify():
+            return "two models"
     return type(job).__name__.lower()
 
 

@@ -7,15 +7,15 @@ device is raised, and becomes a record in `worker`.
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import openvino as ov
 
 from perftool.bench.accuracy import classify
+from perftool.bench.evaluations import kept, key
 from perftool.bench.openvino_engine import compile_model, resolved_properties
 from perftool.bench.probe import available, probe
 from perftool.bench.visiting import Compilation
-from perftool.errors import InputError, PerftoolError
+from perftool.errors import PerftoolError
 from perftool.job import (
     Build,
     Compile,
@@ -37,6 +37,7 @@ from perftool.model.complexity import describe
 from perftool.model.images import digest
 from perftool.model.sources import build, load
 from perftool.model.variants import prepare
+from perftool.model.writing import check_target, write_model
 from perftool.record import Answer, Described, Evaluated, Probed, Written
 from perftool.spec import ModelFile, ModelSource
 
@@ -63,7 +64,7 @@ class Bench:
             case Describe():
                 return describe_source(job.model)
             case Build():
-                return write_model(job)
+                return write_built(job)
             case Prepare():
                 return prepare(job, self._watch)
             case Compile():
@@ -110,24 +111,28 @@ class Bench:
         model = load(ModelFile(path=job.model_path), 1)
         compiled, _ = compile_model(ov.Core(), model, job.device, job.setting)
         resolved = resolved_properties(compiled)
-        found = classify(
-            compiled,
-            job.images,
-            lambda done, total: self._watch("evaluate", done, total),
-            labelled=job.labelled,
-        )
+        images = digest(job.images)
+        with kept(Path(job.cache), key(job, images)) as done:
+            found = classify(
+                compiled,
+                job.images,
+                lambda done, total: self._watch("evaluate", done, total),
+                labelled=job.labelled,
+                kept=done,
+            )
         return Evaluated(
             precision=job.precision,
             weight_format=job.weight_format,
             device=job.device,
             inference_precision=resolved.get("INFERENCE_PRECISION_HINT", "unknown"),
-            images=digest(job.images),
+            images=images,
             label_offset=found.label_offset,
+            label_note=found.label_note,
             labels=found.labels,
             top5=found.top5,
-            left_out=(),
-            faults=None,
-            reused=0,
+            left_out=found.left_out,
+            faults=found.faults,
+            reused=found.reused,
             duration_ns=time.perf_counter_ns() - started,
         )
 
@@ -138,19 +143,8 @@ def describe_source(source: ModelSource) -> Described:
     return describe(load(source, 1), name=Path(name).name, origin=name)
 
 
-def write_model(job: Build) -> Written:
-    """Write a built-in model as an IR file, .xml and .bin, whole or not at all."""
-    target = Path(job.output)
-    if target.suffix != ".xml":
-        raise InputError(f"{target}: a model file's name must end in .xml")
+def write_built(job: Build) -> Written:
+    """Write a built-in model as an IR file, whole or not at all."""
+    target = check_target(job.output)
     model = build(job.model, convention=job.convention, batch=job.batch)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=".perftool-") as folder:
-            written = Path(folder) / target.name
-            ov.save_model(model, written, compress_to_fp16=False)
-            written.with_suffix(".bin").replace(target.with_suffix(".bin"))
-            written.replace(target)
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{target}: cannot be written: {error}") from error
-    return Written(path=str(target))
+    return Written(path=str(write_model(model, target)))

@@ -58,6 +58,7 @@ def load(
     dataset: options.DatasetDir = None,
     labels: options.Labels = None,
     calibration: options.CalibrationDir = None,
+    preprocess: options.Preprocess = None,
     calibration_images: options.CalibrationImages = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder. Default: reports/TIME-load-MODEL.")
@@ -74,13 +75,16 @@ def load(
         UsageError,
     )
     from perftool.model.identity import parse_source
+    from perftool.model.presets import preprocessed
     from perftool.sweep.loading import load as run_load
     from perftool.sweep.profile import override
 
     question = _question(rate, constant, slo_ms, search, seconds, requests)
+    source = parse_source(model, str(weights) if weights else None)
+    source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
     profile = override(
-        _one_cell(slo_ms, int(percentile.value), image_source(dataset, labels, calibration)),
-        model=parse_source(model, str(weights) if weights else None),
+        _one_cell(slo_ms, int(percentile.value), images),
+        model=source,
         devices=[device],
         precisions=[precision],
         batches=options.numbers([batch]),  # type: ignore[arg-type]

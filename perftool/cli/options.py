@@ -18,6 +18,15 @@ class ObjectiveName(StrEnum):
     rate = "rate"
 
 
+class PreprocessName(StrEnum):
+    """The presets of `model.presets`, by name."""
+
+    central_crop = "central-crop"
+    imagenet = "imagenet"
+    resize_crop = "resize-crop"
+    resize = "resize"
+
+
 class Percentile(StrEnum):
     """The percentiles that a latency limit may be put on."""
 
@@ -28,7 +37,12 @@ class Percentile(StrEnum):
 
 
 Weights = Annotated[
-    Path | None, typer.Option("--weights", help="TF-slim variables (.npz) instead of the reference weights.")
+    Path | None,
+    typer.Option(
+        "--weights",
+        help="TF-slim variables (.npz), a TensorFlow checkpoint, or `reference`. "
+        "Default: the fetched ones, or else the reference weights.",
+    ),
 ]
 DatasetDir = Annotated[
     Path | None, typer.Option("--dataset", help="A folder of images.", show_default="built-in")
@@ -40,6 +54,10 @@ Labels = Annotated[
 CalibrationDir = Annotated[
     Path | None,
     typer.Option("--calibration", help="A folder of images for INT8. Default: a part of the data set."),
+]
+Preprocess = Annotated[
+    PreprocessName | None,
+    typer.Option("--preprocess", help="How images are cut and normalized. Default: as the model wants it."),
 ]
 CalibrationImages = Annotated[
     int | None, typer.Option("--calibration-images", min=1, help="How many images calibrate INT8.")

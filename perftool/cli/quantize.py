@@ -1,16 +1,23 @@
-"""`perftool quantize`: INT8 by post-training quantization, as a file."""
+"""`perftool quantize`: INT8 by post-training quantization, as a file, within a bound on the loss."""
 
-import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from perftool.cli import options
 from perftool.cli.model import Model
 
-#: Which images of a folder calibrate; the same every time.
-SEED = 20160223
+if TYPE_CHECKING:
+    from perftool.spec import Dataset, Images, ModelSource
+
+
+class Method(StrEnum):
+    """Who chooses the layers to keep in floating point."""
+
+    ranked = "ranked"
+    nncf = "nncf"
 
 
 def quantize(
@@ -20,9 +27,15 @@ def quantize(
     ] = Path("model-int8.xml"),
     weights: options.Weights = None,
     dataset: options.DatasetDir = None,
+    labels: options.Labels = None,
+    calibration: options.CalibrationDir = None,
+    preprocess: options.Preprocess = None,
     images: Annotated[
         int, typer.Option("--calibration-images", min=1, help="How many images calibrate.")
     ] = 300,
+    evaluation_images: Annotated[
+        int, typer.Option(min=1, help="How many images at most judge --max-drop.")
+    ] = 1000,
     preset: Annotated[
         Literal["MIXED", "PERFORMANCE"],
         typer.Option(help="MIXED: asymmetric activations; PERFORMANCE: symmetric."),
@@ -30,42 +43,90 @@ def quantize(
     fast_bias_correction: Annotated[
         bool, typer.Option("--fast-bias-correction/--bias-correction", help="How the bias shift is mended.")
     ] = True,
+    ignore_layer: Annotated[
+        list[str] | None,
+        typer.Option(help="A layer to leave in float: its name, or a regular expression (repeatable)."),
+    ] = None,
+    device: Annotated[str, typer.Option("--device", "-d", help="The device it is for.")] = "CPU",
+    max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Bound on the loss of top-1 in percentage points; few layers are kept in float for it.",
+        ),
+    ] = None,
+    method: Annotated[
+        Method,
+        typer.Option(help="How --max-drop chooses layers: by their errors, or as NNCF does."),
+    ] = Method.ranked,
+    layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Quantize a model to INT8, calibrated on images."""
-    from perftool.cli.jobs import run_job
-    from perftool.cli.output import print_json
+    """Quantize a model to INT8, calibrated on images, and report every layer."""
+    from perftool.cli.images import image_source
+    from perftool.cli.output import print_json, print_rich
+    from perftool.cli.watching import watching
     from perftool.errors import InputError
-    from perftool.job import Prepare, Quantization
-    from perftool.model.cache import cache_folder
-    from perftool.model.dataset import draw, read_dataset
+    from perftool.job import Quantization
     from perftool.model.identity import parse_source
-    from perftool.model.placing import place_model
-    from perftool.record import Prepared
-    from perftool.spec import SyntheticImages
+    from perftool.model.presets import preprocessed
+    from perftool.render.quantization import quantization_view
+    from perftool.spec import ImageFiles, ReferenceModel
+    from perftool.sweep.quantizing import Order
+    from perftool.sweep.quantizing import quantize as carry_out
 
     if output.suffix != ".xml":
         raise InputError(f"{output}: a model file's name must end in .xml")
-    calibration = (
-        SyntheticImages(part="calibration", count=images)
-        if dataset is None
-        else draw(read_dataset(dataset.absolute()), images, SEED)
-    )
-    job = Prepare(
-        model=parse_source(model, str(weights) if weights else None),
-        weight_format="int8",
+    source = parse_source(model, str(weights) if weights else None)
+    source, chosen = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
+    calibrating, judging = _images(source, chosen, images, evaluation_images if max_drop is not None else 0)
+    order = Order(
+        model=source,
         quantization=Quantization(
-            calibration=calibration, preset=preset, fast_bias_correction=fast_bias_correction
+            calibration=calibrating,
+            preset=preset,
+            fast_bias_correction=fast_bias_correction,
+            ignored=tuple(ignore_layer or ()),
+            target=_target(device),
         ),
-        cache=str(cache_folder()),
+        output=output,
+        device=device,
+        max_drop_pp=max_drop,
+        method=method.value,
+        images=judging,
+        labelled=isinstance(judging, ImageFiles) or isinstance(source, ReferenceModel),
     )
-    prepared = run_job(job, Prepared, "quantizing")
-    place_model(Path(prepared.path), output)
+    with watching() as watcher:
+        report = carry_out(order, watcher)
     if json:
-        print_json({"output": str(output), "prepared": prepared})
-        return
-    how = "from the cache" if prepared.cached else f"in {prepared.duration_ns / 1e9:.1f} s"
-    sys.stdout.write(
-        f"{output}: {prepared.file_bytes / 1e6:.1f} MB, calibrated on {prepared.calibration_images} images, "
-        f"{how}, peak memory {prepared.peak_rss_bytes / 1e6:.0f} MB\n"
+        print_json(report)
+    else:
+        print_rich(*quantization_view(report, layers=layers))
+
+
+def _images(
+    source: "ModelSource", chosen: "Dataset | None", calibrating: int, judging: int
+) -> "tuple[Images, Images]":
+    """Return the images that calibrate and that judge; where none judge, the whole set may calibrate."""
+    from perftool.model.dataset import draw, images_for, read_dataset
+    from perftool.spec import Builtin, ImageFiles
+    from perftool.sweep.profile import load_profile, override
+
+    profile = override(
+        load_profile("quick"),
+        model=source,
+        images=chosen or Builtin(),
+        calibration_images=calibrating,
+        evaluation_images=max(1, judging),
     )
+    if chosen is None or judging or chosen.calibration:
+        return images_for(profile)
+    files = read_dataset(chosen.directory, chosen.labels, chosen.geometry)
+    files = draw(files, calibrating, profile.seed)
+    return files, ImageFiles(directory=files.directory, files=(), labels=())
+
+
+def _target(device: str) -> Literal["ANY", "GPU", "NPU"]:
+    """Return the device that NNCF makes its choices for: its CPU's are those for any."""
+    kind = device.partition(".")[0].upper()
+    return kind if kind in ("GPU", "NPU") else "ANY"  # type: ignore[return-value]

@@ -47,6 +47,7 @@ def sweep(
     dataset: options.DatasetDir = None,
     labels: options.Labels = None,
     calibration: options.CalibrationDir = None,
+    preprocess: options.Preprocess = None,
     calibration_images: options.CalibrationImages = None,
     evaluation_images: options.EvaluationImages = None,
     objective: options.ObjectiveOption = None,
@@ -69,6 +70,7 @@ def sweep(
     from perftool.cli.watching import watching
     from perftool.errors import UsageError
     from perftool.model.identity import parse_source
+    from perftool.model.presets import preprocessed
     from perftool.record import Allowed
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import resume_sweep
@@ -84,7 +86,6 @@ def sweep(
         "rounds": rounds,
         "visit_seconds": visit_seconds,
         "seed": seed,
-        "images": image_source(dataset, labels, calibration),
         "calibration_images": calibration_images,
         "evaluation_images": evaluation_images,
         "objective": options.objective_of(objective, slo_ms),
@@ -94,10 +95,12 @@ def sweep(
         "accuracy_drop_pp": max_accuracy_drop,
         "memory_mb": max_memory_mb,
     }
+    images = image_source(dataset, labels, calibration)
     if model == "":
         raise UsageError("the model's name is empty")
     if resume is not None:
-        if out or model or profile or weights or any(value is not None for value in given.values()):
+        named = out or model or profile or weights or images or preprocess
+        if named or any(value is not None for value in given.values()):
             raise UsageError(
                 "--resume takes the run's own model and profile; only --extra-visits and --carry-percentile "
                 "go with it"
@@ -110,11 +113,12 @@ def sweep(
         finish(folder, json=json)
         return
     chosen = load_profile(profile or "quick")
-    source = None
+    source = chosen.model
     if model or weights:
         source = parse_source(model or _name(chosen.model), str(weights) if weights else None)
+    source, images = preprocessed(source, images, preprocess)
     effort = {"extra_visits": extra_visits, "carry_percentile": carry_percentile or None}
-    resolved = override(chosen, model=source, **given, **effort)  # type: ignore[arg-type]
+    resolved = override(chosen, model=source, images=images, **given, **effort)  # type: ignore[arg-type]
     folder = out or options.default_folder(_name(resolved.model))
     with watching() as watcher:
         run_sweep(resolved, folder, watcher)

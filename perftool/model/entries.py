@@ -40,6 +40,8 @@ class Calibrated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     count: int
     preset: str
     fast_bias_correction: bool
+    ignored: tuple[str, ...]
+    target: str
 
 
 class Ingredients(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

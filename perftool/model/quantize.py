@@ -7,12 +7,13 @@ import contextlib
 import importlib
 import io
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import openvino as ov
 
-from perftool.errors import PerftoolError
+from perftool.errors import InputError, PerftoolError
 from perftool.job import Quantization
 from perftool.model.images import image_count, image_size, load_images, to_input
 from perftool.telemetry import silence
@@ -21,28 +22,83 @@ from perftool.telemetry import silence
 def quantize(model: ov.Model, how: Quantization, progress: Callable[[str, int, int], None]) -> ov.Model:
     """Return the INT8 form of a float model of batch 1, calibrated on every image of `how.calibration`.
 
-    Raises InputError for images that cannot be read, PerftoolError where NNCF refuses the model.
+    Raises InputError for images that cannot be read and ignored layers that are not there, PerftoolError
+    where NNCF refuses the model.
     """
     progress("set up NNCF", 0, 1)
     nncf = import_nncf()
-    dataset = nncf.Dataset(_Calibration(model, how, progress))
-    quiet = io.StringIO()
+    arguments = nncf_arguments(nncf, model, how)
+    with nncf_at_work(model):
+        return nncf.quantize(model, calibration(nncf, model, how, progress), **arguments)
+
+
+def nncf_arguments(nncf: Any, model: ov.Model, how: Quantization) -> dict[str, Any]:
+    """Return what a quantization says to NNCF, calibration images apart.
+
+    Raises InputError for ignored layers that are not there.
+    """
+    ignored = ignored_layers(model, how.ignored)
+    return {
+        "preset": getattr(nncf.QuantizationPreset, how.preset),
+        "subset_size": image_count(how.calibration),
+        "fast_bias_correction": how.fast_bias_correction,
+        "target_device": nncf.TargetDevice[how.target],
+        "ignored_scope": nncf.IgnoredScope(names=ignored) if ignored else None,
+    }
+
+
+def calibration(
+    nncf: Any, model: ov.Model, how: Quantization, progress: Callable[[str, int, int], None]
+) -> Any:
+    """Return the calibration images as NNCF takes them."""
+    return nncf.Dataset(_Calibration(model, how, progress))
+
+
+@contextlib.contextmanager
+def nncf_at_work(model: ov.Model) -> Iterator[None]:
+    """Keep NNCF off standard output, and turn what it, or the runtime under it, raises into one line."""
+    logger = logging.getLogger("nncf")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         # NNCF draws its bars and writes its log on stdout.
-        with contextlib.redirect_stdout(quiet), _silenced(logging.getLogger("nncf")):
-            return nncf.quantize(
-                model,
-                dataset,
-                preset=getattr(nncf.QuantizationPreset, how.preset),
-                subset_size=image_count(how.calibration),
-                fast_bias_correction=how.fast_bias_correction,
-            )
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     except PerftoolError:
         raise
     except Exception as error:
-        # Whatever NNCF or the runtime under it raises means the same: no INT8 for this model.
         said = " ".join(str(error).split()) or type(error).__name__
         raise PerftoolError(f"NNCF cannot quantize {model.get_friendly_name()}: {said}") from error
+    finally:
+        logger.setLevel(level)
+
+
+def ignored_layers(model: ov.Model, ignored: Sequence[str]) -> list[str]:
+    """Return the names of a model's layers that names or regular expressions (of whole names) stand for.
+
+    Raises InputError for one that stands for no layer, and for what is no regular expression.
+    """
+    names = [op.get_friendly_name() for op in model.get_ordered_ops()]
+    known = set(names)
+    found: dict[str, None] = {}
+    for wanted in ignored:
+        if wanted in known:
+            found[wanted] = None
+            continue
+        try:
+            pattern = re.compile(wanted)
+        except re.error as error:
+            raise InputError(
+                f"ignored layer {wanted!r}: no layer's name, no regular expression: {error}"
+            ) from None
+        matching = [name for name in names if pattern.fullmatch(name)]
+        if not matching:
+            raise InputError(
+                f"ignored layer {wanted!r}: no layer of {model.get_friendly_name()} is named so, or matches "
+                "it as a regular expression; `perftool model info --layers` lists them"
+            )
+        found.update(dict.fromkeys(matching))
+    return list(found)
 
 
 def import_nncf() -> Any:
@@ -69,13 +125,3 @@ class _Calibration:
             yield to_input(image, self._port)
         # What follows, the correction of biases, counts nothing.
         self._progress("quantize", 0, 1)
-
-
-@contextlib.contextmanager
-def _silenced(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -33,7 +33,8 @@ Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done, and how much there is."""
 
 #: History of how files are made. Raise it when the same ingredients shall give another file. 1: the first.
-RECIPE: Final = 1
+#: 2: a known model's convention is built in.
+RECIPE: Final = 2
 
 _AS_IT_IS: Final = "the model comes quantized; taken as it is"
 
@@ -83,6 +84,8 @@ def _calibrated(how: Quantization) -> Calibrated:
         count=image_count(how.calibration),
         preset=how.preset,
         fast_bias_correction=how.fast_bias_correction,
+        ignored=how.ignored,
+        target=how.target,
     )
 
 

@@ -116,8 +116,10 @@ def accuracy_notes(view: AccuracyView) -> tuple[Text, ...]:
     return tuple(map(Text, notes))
 
 
-def changes_table(precision: str, changes: Sequence[Change]) -> Table:
+def changes_table(precision: str, changes: Sequence[Change]) -> Table | Text:
     """List the images whose class a precision changed."""
+    if not changes:
+        return Text(f"{precision}: no image in another class")
     table = Table(
         box=box.SIMPLE, title=f"{precision}: {len(changes)} images in another class", title_justify="left"
     )

@@ -16,7 +16,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-VERBS = {"probe": "looking at", "prepare": "preparing", "evaluate": "accuracy of", "measure": "measuring"}
+VERBS = {
+    "probe": "looking at",
+    "prepare": "preparing",
+    "rank": "ranking",
+    "evaluate": "accuracy of",
+    "measure": "measuring",
+}
 
 
 #: The display shares the cores with what is measured: it is redrawn at most this often for the same subject.

@@ -29,12 +29,16 @@ from perftool.spec import (
 HINTS: tuple[Literal["LATENCY", "THROUGHPUT"], ...] = ("LATENCY", "THROUGHPUT")
 
 
-def plan(profile: Profile, host: HostInfo, devices: tuple[Device, ...]) -> Planned:
+def plan(
+    profile: Profile, host: HostInfo, devices: tuple[Device, ...], *, comes_quantized: bool = False
+) -> Planned:
     """Expand the profile's grids in order, then two hint baselines per device; equal configurations once.
 
-    What a device cannot do is left out with the reason. Raises DeviceMissingError when no device of the
-    profile is there.
+    What a device cannot do is left out with the reason, and so are FP32 and FP16 of a model that comes
+    quantized where INT8 is asked for too: they would be the same file in the same precision. Raises
+    DeviceMissingError when no device of the profile is there.
     """
+    asked = {precision for grid in profile.grids for precision in grid.precisions}
     known = {device.name: device for device in devices}
     names = tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices))
     answers = {name: known.get(name, _unprobed(name)) for name in names}
@@ -51,6 +55,8 @@ def plan(profile: Profile, host: HostInfo, devices: tuple[Device, ...]) -> Plann
             continue
         seen.add(anonymous)
         reason = _unable(configuration, device, host)
+        if comes_quantized and "INT8" in asked and configuration.precision in ("FP32", "FP16"):
+            reason = reason or "the model comes quantized: this is the file that INT8 measures"
         if reason is None:
             configurations.append(configuration)
         else:

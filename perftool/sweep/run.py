@@ -29,6 +29,7 @@ from perftool.record import (
     Answer,
     Compiled,
     Device,
+    DeviceFound,
     DeviceMissing,
     Entry,
     Evaluated,
@@ -36,6 +37,7 @@ from perftool.record import (
     Finished,
     Header,
     Offered,
+    Planned,
     Prepared,
     Probed,
     Progress,
@@ -61,7 +63,7 @@ INPUTS = 8
 class Status(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a sweep is doing, for a display. `part` is how far the one job is, where it tells."""
 
-    stage: Literal["probe", "prepare", "evaluate", "measure"]
+    stage: Literal["probe", "prepare", "rank", "evaluate", "measure"]
     subject: str
     part: tuple[int, int] | None = None
 
@@ -84,15 +86,27 @@ def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     header = new_header(profile)
     images = images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)
-    made = plan(profile, header.host, devices)
-    with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
-        first = prepare(profile, "fp32", images[0], watcher)
-        if isinstance(first, Failed):
-            raise refuse(first)
+    with hold(tuple(device.name for device in devices if isinstance(device, DeviceFound))):
+        made, first = plan_prepared(header, devices, images[0], watcher)
         with Sweep(folder, create(folder, header), Run(header=header, entries=()), images, watcher) as run:
             run.append(made)
             run.append(first)
             return run.complete()
+
+
+def plan_prepared(
+    header: Header, devices: tuple[Device, ...], calibration: Images, watcher: Watcher
+) -> tuple[Planned, Prepared]:
+    """Make the FP32 file, the first that every run needs, and the plan that depends on what it is.
+
+    Raises what went wrong in preparing, and DeviceMissingError where no device is there.
+    """
+    plan(header.profile, header.host, devices)  # Refuses before anything is made.
+    prepared = prepare(header.profile, "fp32", calibration, watcher)
+    if isinstance(prepared, Failed):
+        raise refuse(prepared)
+    quantized = bool(prepared.comes_quantized)
+    return plan(header.profile, header.host, devices, comes_quantized=quantized), prepared
 
 
 def new_header(profile: Profile) -> Header:
@@ -123,8 +137,9 @@ def resume_sweep(folder: Path, watcher: Watcher, allowed: Allowed | None = None)
         made = planned(run)
         if made is None:
             names = tuple(dict.fromkeys(name for grid in header.profile.grids for name in grid.devices))
-            made = plan(header.profile, header.host, probe(names, watcher))
+            made, first = plan_prepared(header, probe(names, watcher), images[0], watcher)
             again.append(made)
+            again.append(first)
         with hold(tuple(dict.fromkeys(c.device for c in made.configurations))):
             if allowed is not None:
                 again.append(allowed)

@@ -283,7 +283,7 @@ def evaluated(evaluation: Evaluation, executed: str | None = None) -> Evaluated:
     asked = setting.inference_precision if isinstance(setting, Explicit) else "unknown"
     return Evaluated(
         precision=evaluation.precision, weight_format=evaluation.weight_format, device=evaluation.device,
-        inference_precision=executed or asked, images="i", label_offset=0, labels=(), top5=(),
+        inference_precision=executed or asked, images="i", label_offset=0, label_note="", labels=(), top5=(),
         left_out=(), faults=None, reused=0, duration_ns=1,
     )  # fmt: skip
 
@@ -440,3 +440,14 @@ def test_a_run_without_a_plan_says_so() -> None:
     assert planned(run) is None
     with pytest.raises(PerftoolError, match="no plan"):
         remaining(run)
+
+
+def test_a_model_that_comes_quantized_is_measured_once() -> None:
+    grid = Grid(precisions=("FP32", "FP16", "BF16", "INT8"))
+    result = plan(profile(grid), HOST, (device(),), comes_quantized=True)
+    explicit = [one.precision for one in result.configurations if not one.baseline]
+    assert explicit == ["BF16", "INT8"]
+    reasons = {left.configuration.precision: left.reason for left in result.left_out}
+    assert "comes quantized" in reasons["FP32"] and "comes quantized" in reasons["FP16"]
+    alone = plan(profile(Grid(precisions=("FP32",))), HOST, (device(),), comes_quantized=True)
+    assert [one.precision for one in alone.configurations if not one.baseline] == ["FP32"]

@@ -351,3 +351,18 @@ def test_a_configuration_that_was_given_up_is_never_recommended() -> None:
     assert lost.status == "failed"
     assert lost.reason == "given up: visit failed 2 times, last: killed by SIGSEGV"
     assert choose(summary, "throughput", Limits(accuracy_drop_pp=None)).id == Measured().id
+
+
+def test_int8_that_is_slower_than_a_float_precision_is_warned_of() -> None:
+    fast = Measured(precision="FP32", fps=30.0)
+    slow = Measured(precision="INT8", fps=20.0)
+    other_batch = Measured(precision="INT8", fps=20.0, batch=4)
+    summary = summarize(Journal((fast, slow, other_batch)).run())
+    warned = {one.id: one.warnings for one in summary.configurations}
+    assert [text for text in warned["cpu-int8-b1-s1"] if "slower than FP32: 0.67" in text]
+    assert not [text for text in warned["cpu-int8-b4-s1"] if "slower" in text], (
+        "another batch, another question"
+    )
+    assert not [text for text in warned["cpu-fp32-b1-s1"] if "slower" in text]
+    close = summarize(Journal((fast, Measured(precision="INT8", fps=30.0))).run())
+    assert not [text for one in close.configurations for text in one.warnings if "slower" in text]
