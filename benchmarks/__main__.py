@@ -10,7 +10,16 @@ from benchmarks.options import Options
 from perftool.errors import PerftoolError
 
 #: By how long they take: the last two take most of an hour each.
-NAMES = ("startup", "overhead", "intervals", "open_loop", "evaluation", "agreement", "repeatability")
+NAMES = (
+    "startup",
+    "overhead",
+    "intervals",
+    "open_loop",
+    "evaluation",
+    "accuracy_control",
+    "agreement",
+    "repeatability",
+)
 
 
 def main(arguments: list[str]) -> None:

@@ -1,81 +1,117 @@
-"""Make an Inception-v4 that plain INT8 hurts, for what controls accuracy to be tried on.
+"""What keeping a bound on the loss of accuracy costs, and what it leaves: perftool's search beside NNCF's.
 
-Weights only, TF-slim's names. Nothing is quantized, run or timed here yet.
+Both take the same float model, calibration and evaluation images and bound, on a variant of the reference
+model that INT8 really hurts (`benchmarks.widening`). Every image that is run through a model counts,
+calibration apart.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+import openvino as ov
 
-from perftool.errors import InputError
-from perftool.model import inception_v4
+from benchmarks.options import Options
+from benchmarks.progress import say
+from benchmarks.tables import header, row, spread
+from benchmarks.widening import SEED, SPREAD, WIDENED, widen
+from perftool.analysis.quantization import QuantizationReport
+from perftool.bench.host import usable_cores
+from perftool.job import Quantization
+from perftool.model.inception_v4_openvino import build
+from perftool.model.reference import reference_weights
+from perftool.spec import Configuration, Explicit, ModelFile, SyntheticImages
+from perftool.sweep.duel import Contender, duel
+from perftool.sweep.locks import hold
+from perftool.sweep.quantizing import Order, quantize
+from perftool.sweep.run import Watcher
 
-Weights = dict[str, NDArray[Any]]
-
-#: Layers all over the network whose readers INT8 shall hurt. With `SPREAD` and `SEED`, the reference weights
-#: and 32 built-in images to calibrate, INT8 is right on 76.5 % of 200 built-in images, against 85 % as they
-#: come and 89 % in float.
-WIDENED = (
-    "InceptionV4/Mixed_5b/Branch_2/Conv2d_0b_3x3",
-    "InceptionV4/Mixed_5e/Branch_2/Conv2d_0a_1x1",
-    "InceptionV4/Mixed_6c/Branch_2/Conv2d_0c_1x7",
-    "InceptionV4/Mixed_6f/Branch_2/Conv2d_0b_7x1",
-    "InceptionV4/Mixed_6h/Branch_2/Conv2d_0c_1x7",
-    "InceptionV4/Mixed_7c/Branch_2/Conv2d_0b_3x1",
+TITLE = "Accuracy control"
+QUESTION = (
+    "What does it cost to keep the loss of top-1 within a bound, and what is left of INT8's speed? Inception "
+    "v4 with reference weights in which the channels of six layers differ widely in range (the float function "
+    "is the same), calibrated on 32 built-in images, judged on 200 others: `perftool quantize --max-drop 3` "
+    "by its own ranking and bisection, and by NNCF's quantize_with_accuracy_control. Aim: a tenth of the "
+    "inferences at an equal or better result."
 )
-SPREAD = 8.0
-SEED = 7
+BOUND_PP = 3.0
+CALIBRATION, EVALUATION = 32, 200
+METHODS: tuple[Literal["ranked", "nncf"], ...] = ("ranked", "nncf")
+
+WATCHER = Watcher(status=lambda status: None, appended=lambda entry: None, opened=lambda folder, run: None)
 
 
-def widenable() -> tuple[str, ...]:
-    """List the convolutions that one other convolution alone reads, in the network's order."""
-    return tuple(name for name, readers in _readers().items() if _is_lone_convolution(readers))
+def run(options: Options) -> Iterator[str]:
+    """Yield a row for each method, and how the two results compare in speed."""
+    evaluation = 40 if options.quick else EVALUATION
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = folder / "widened.xml"
+        ov.save_model(build(widen(reference_weights(), WIDENED, SPREAD, SEED)), model, compress_to_fp16=False)
+        reports = {}
+        for method in METHODS:
+            say(f"accuracy control: {method}")
+            reports[method] = quantize(_order(model, folder / f"{method}.xml", method, evaluation), WATCHER)
+        yield from header(
+            "method", "images run", "time, s", "layers in float", "top-1, %", "drop, pp", "throughput / FP32"
+        )
+        for method in METHODS:
+            yield _row(method, reports[method])
+        say("accuracy control: the two results side by side")
+        ratio = _side_by_side(folder)
+        yield ""
+        ours, theirs = (reports[method].inferences for method in METHODS)
+        plain = reports["ranked"].plain
+        assert plain is not None and plain.drop_pp is not None
+        yield (
+            f"Plain INT8 loses {plain.drop_pp:.1f} pp. Images run: {ours / theirs:.3f} of NNCF's; time: "
+            f"{reports['ranked'].seconds / reports['nncf'].seconds:.3f}. Throughput of perftool's result over "
+            f"that of NNCF's, paired: {ratio}. Images run include those of the reference, of plain INT8, of "
+            "the ranking that the report shows either way, and of the last check on the device."
+        )
 
 
-def widen(weights: Weights, layers: Sequence[str], spread: float, seed: int) -> Weights:
-    """Let the output channels of some layers differ in range; the float network stays the same function.
-
-    Channel c of such a layer is multiplied by s_c, and the kernel of the one convolution that reads it is
-    divided by s_c along that input: ReLU(s x) = s ReLU(x) for s > 0. The s are drawn log-uniform from
-    1 / `spread` to `spread`. A scale per tensor, as 8-bit activations have, then leaves the small channels a
-    few steps of their range, so that the *reader* of each widened layer is what quantization hurts. (The
-    reverse of equalization across layers: Nagel et al., arXiv 1906.04721.)
-
-    Raises InputError for a layer that is not one of `widenable`.
-    """
-    readers = _readers()
-    generator = np.random.Generator(np.random.Philox(seed))
-    widened = dict(weights)
-    for name in layers:
-        if not _is_lone_convolution(readers.get(name, ())):
-            raise InputError(f"{name}: not a convolution that one other convolution alone reads")
-        reader = f"{readers[name][0].name}/weights"
-        channels = widened[f"{name}/weights"].shape[-1]
-        scale = np.exp(generator.uniform(-np.log(spread), np.log(spread), channels))
-        for part in ("weights", "BatchNorm/moving_mean", "BatchNorm/beta"):
-            widened[f"{name}/{part}"] = _scaled(widened[f"{name}/{part}"], scale)
-        widened[reader] = _scaled(widened[reader], 1 / scale[:, np.newaxis])
-    return widened
+def _order(model: Path, output: Path, method: Literal["ranked", "nncf"], evaluation: int) -> Order:
+    return Order(
+        model=ModelFile(path=str(model)),
+        quantization=Quantization(calibration=SyntheticImages(part="calibration", count=CALIBRATION)),
+        output=output,
+        device="CPU",
+        max_drop_pp=BOUND_PP,
+        method=method,
+        images=SyntheticImages(part="evaluation", count=evaluation),
+        labelled=True,
+    )
 
 
-def _readers() -> dict[str, list[inception_v4.Layer]]:
-    """Map each convolution to the layers that read it."""
-    everything = inception_v4.layers()
-    found: dict[str, list[inception_v4.Layer]] = {
-        layer.name: [] for layer in everything if layer.kind == "conv"
-    }
-    for layer in everything:
-        for source in layer.inputs:
-            if source in found:
-                found[source].append(layer)
-    return found
+def _row(method: str, report: QuantizationReport) -> str:
+    found = report.accuracy
+    assert found is not None and found.top1 is not None and found.drop_pp is not None
+    return row(
+        f"{method} ({report.method})",
+        f"{report.inferences:,}",
+        f"{report.seconds:.0f}",
+        f"{report.kept} of {len(report.layers)}",
+        f"{found.top1:.1f}",
+        f"{found.drop_pp:.2f} ({found.drop_low:.2f} to {found.drop_high:.2f})",
+        spread(report.speed[0].ratio, 2),
+    )
 
 
-def _is_lone_convolution(readers: Sequence[inception_v4.Layer]) -> bool:
-    return len(readers) == 1 and readers[0].kind == "conv"
-
-
-def _scaled(array: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.asarray(array.astype(np.float64) * scale, dtype=np.float32)
+def _side_by_side(folder: Path) -> str:
+    """Measure both results in turn; return the ratio of their throughputs."""
+    setting = Explicit(inference_precision="f32", streams=1, threads=usable_cores())
+    contenders = [
+        Contender(
+            configuration=Configuration(
+                id=method, device="CPU", precision="INT8", batch=1, setting=setting, requests=1
+            ),
+            model_path=str(folder / f"{method}.xml"),
+        )
+        for method in METHODS
+    ]
+    with hold(("CPU",)):
+        images = SyntheticImages(part="calibration", count=8)
+        found = duel(contenders, images, folder, lambda _: None, lambda done, total: None)
+    return spread(found.ratios[0], 3)
