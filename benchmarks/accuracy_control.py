@@ -19,8 +19,8 @@ from benchmarks.widening import SEED, SPREAD, WIDENED, widen
 from perftool.analysis.quantization import QuantizationReport
 from perftool.bench.host import usable_cores
 from perftool.job import Quantization
-from perftool.model.inception_v4_openvino import build
-from perftool.model.reference import reference_weights
+from perftool.model.inception.inception_v4_openvino import build
+from perftool.model.inception.reference import reference_weights
 from perftool.spec import Configuration, Explicit, ModelFile, SyntheticImages
 from perftool.sweep.duel import Contender, duel
 from perftool.sweep.locks import hold
@@ -30,10 +30,10 @@ from perftool.sweep.run import Watcher
 TITLE = "Accuracy control"
 QUESTION = (
     "What does it cost to keep the loss of top-1 within a bound, and what is left of INT8's speed? Inception "
-    "v4 with reference weights in which the channels of six layers differ widely in range (the float function "
-    "is the same), calibrated on 32 built-in images, judged on 200 others: `perftool quantize --max-drop 3` "
-    "by its own ranking and bisection, and by NNCF's quantize_with_accuracy_control. Aim: a tenth of the "
-    "inferences at an equal or better result."
+    "v4 with reference weights in which the channels of six layers differ widely in range (the float "
+    "function is the same), calibrated on 32 built-in images, judged on 200 others: `perftool quantize "
+    "--max-drop 3` by its own ranking and bisection, and by NNCF's quantize_with_accuracy_control. Aim: a "
+    "tenth of the inferences at an equal or better result."
 )
 BOUND_PP = 3.0
 CALIBRATION, EVALUATION = 32, 200
@@ -66,9 +66,9 @@ def run(options: Options) -> Iterator[str]:
         assert plain is not None and plain.drop_pp is not None
         yield (
             f"Plain INT8 loses {plain.drop_pp:.1f} pp. Images run: {ours / theirs:.3f} of NNCF's; time: "
-            f"{reports['ranked'].seconds / reports['nncf'].seconds:.3f}. Throughput of perftool's result over "
-            f"that of NNCF's, paired: {ratio}. Images run include those of the reference, of plain INT8, of "
-            "the ranking that the report shows either way, and of the last check on the device."
+            f"{reports['ranked'].seconds / reports['nncf'].seconds:.3f}. Throughput of perftool's result "
+            f"over that of NNCF's, paired: {ratio}. Images run include those of the reference, of plain "
+            "INT8, of the ranking that the report shows either way, and of the last check on the device."
         )
 
 

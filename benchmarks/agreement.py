@@ -21,8 +21,8 @@ from benchmarks.tables import header, listed, row, spread
 from perftool.analysis.stats import MIN_VISITS, Estimate, median_estimate
 from perftool.bench import host
 from perftool.bench.isolate import Child, expect
+from perftool.images.dataset import images_for
 from perftool.job import Compile, Visit
-from perftool.model.dataset import images_for
 from perftool.record import Compiled, DeviceFound, Prepared, Visited
 from perftool.spec import Closed, Configuration, Explicit, Images, InferencePrecision, Precision, WeightFormat
 from perftool.sweep import run as sweeping

@@ -24,10 +24,10 @@ from perftool.bench.host import usable_cores
 from perftool.bench.load import generate
 from perftool.bench.measure import measure
 from perftool.bench.openvino_engine import OpenVINOFlight, batches, compile_model
+from perftool.cache import cache_folder
+from perftool.images.sets import image_loaders, load_images, to_input
 from perftool.job import Prepare, Quantization
-from perftool.model.cache import cache_folder
-from perftool.model.images import image_loaders, load_images, to_input
-from perftool.model.reference import reference_images
+from perftool.model.inception.reference import reference_images
 from perftool.model.sources import load
 from perftool.model.variants import prepare
 from perftool.spec import (

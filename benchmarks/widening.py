@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
-from perftool.model import inception_v4
+from perftool.model.inception import inception_v4
 
 Weights = dict[str, NDArray[Any]]
 

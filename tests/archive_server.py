@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from perftool.model.catalogue import Archive, Catalogue, Known, known
+from perftool.published.catalogue import Archive, Catalogue, Known, known
 
 NAME = "googlenet-v4-tf"
 WEIGHTS = "inception_v4.ckpt"

@@ -15,9 +15,10 @@ import typer
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from perftool.model import inception_v4, inception_v4_openvino
-from perftool.model.inception_v4 import EPSILON, FEATURES, Layer
-from perftool.model.reference import (
+from perftool.images.textures import Part
+from perftool.model.inception import inception_v4, inception_v4_openvino
+from perftool.model.inception.inception_v4 import EPSILON, FEATURES, Layer
+from perftool.model.inception.reference import (
     CLASS_NAMES,
     DATA_FILE,
     FIRST_LABEL,
@@ -26,7 +27,6 @@ from perftool.model.reference import (
     reference_images,
     reference_kernel,
 )
-from perftool.model.textures import Part
 
 DATA = Path(__file__).parent.parent / "perftool" / "model" / "data" / DATA_FILE
 TARGET_CONFIDENCE = 0.80

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from perftool.bench.evaluations import Kept, Seen
 from perftool.errors import InputError, PerftoolError
-from perftool.model import images as image_sets
-from perftool.model.decoding import Decoded
-from perftool.model.images import decode_images, image_size, to_input
-from perftool.model.labels import Numbered, numbered
+from perftool.images import sets as image_sets
+from perftool.images.decoding import Decoded
+from perftool.images.labels import Numbered, numbered
+from perftool.images.sets import decode_images, image_size, to_input
 from perftool.model.sources import classes
 from perftool.record import ImageFaults
 from perftool.spec import ImageFiles, Images

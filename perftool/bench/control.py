@@ -14,12 +14,12 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
+from perftool.images.labels import numbered
+from perftool.images.sets import decode_images, image_size, static_shape, to_input
 from perftool.job import ControlAccuracy
 from perftool.memory import peak_rss_bytes
-from perftool.model.images import decode_images, image_size, static_shape, to_input
-from perftool.model.labels import numbered
-from perftool.model.quantize import calibration, import_nncf, nncf_arguments, nncf_at_work
-from perftool.model.quantized import read_pair
+from perftool.model.int8.quantize import calibration, import_nncf, nncf_arguments, nncf_at_work
+from perftool.model.int8.quantized import read_pair
 from perftool.model.sources import read
 from perftool.model.writing import write_model
 from perftool.record import Controlled

@@ -16,6 +16,7 @@ from perftool.bench.openvino_engine import compile_model, resolved_properties
 from perftool.bench.probe import available, probe
 from perftool.bench.visiting import Compilation
 from perftool.errors import PerftoolError
+from perftool.images.sets import digest
 from perftool.job import (
     Build,
     Compile,
@@ -34,7 +35,6 @@ from perftool.job import (
     Visit,
 )
 from perftool.model.complexity import describe
-from perftool.model.images import digest
 from perftool.model.sources import build, load
 from perftool.model.variants import prepare
 from perftool.model.writing import check_target, write_model
@@ -77,7 +77,7 @@ class Bench:
             case Evaluate():
                 return self._evaluate(job)
             case Freeze():
-                from perftool.model.tensorflow_graph import freeze
+                from perftool.model.inception.tensorflow_graph import freeze
 
                 return freeze(job)
             case Convert():
@@ -89,11 +89,11 @@ class Bench:
 
                 return verify(job, self._watch)
             case Rank():
-                from perftool.model.ranking import rank
+                from perftool.model.int8.ranking import rank
 
                 return rank(job, self._watch)
             case Revert():
-                from perftool.model.reverting import revert
+                from perftool.model.int8.reverting import revert
 
                 return revert(job)
             case ControlAccuracy():

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from perftool.bench.host import usable_cores
 from perftool.bench.openvino_engine import compile_model, resolved_properties
 from perftool.errors import InputError, PerftoolError
+from perftool.images.labels import WITH_BACKGROUND
+from perftool.images.sets import image_count, image_size, load_images, to_input
 from perftool.job import Verify
-from perftool.model.images import image_count, image_size, load_images, to_input
-from perftool.model.labels import WITH_BACKGROUND
 from perftool.model.sources import classes, load_with_feeding
 from perftool.record import Verified
 from perftool.spec import Explicit, ModelFile, ModelSource

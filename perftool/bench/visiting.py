@@ -23,10 +23,10 @@ from perftool.bench.load import arrivals, generate
 from perftool.bench.measure import measure, warm_up
 from perftool.bench.offer import offer
 from perftool.bench.openvino_engine import OpenVINOEngine, batches, compile_model
+from perftool.images.sets import image_loaders, image_size, load_images, to_input
 from perftool.job import Compile, Offer, Visit
 from perftool.memory import Peak
 from perftool.model.complexity import describe
-from perftool.model.images import image_loaders, image_size, load_images, to_input
 from perftool.model.sources import load
 from perftool.record import Compiled, Conditions, Offered, Visited
 from perftool.spec import Closed, EndToEnd, Images, ModelFile, Sync

@@ -39,7 +39,7 @@ def accuracy(
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.watching import watching
     from perftool.errors import InterruptedRunError
-    from perftool.model.dataset import images_for
+    from perftool.images.dataset import images_for
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
     from perftool.render.accuracy import accuracy_notes, accuracy_table, changes_table
@@ -83,7 +83,7 @@ def accuracy_view(
     """Put together what is shown of evaluations of the images `names`."""
     from perftool.analysis.accuracy import changes, compare
     from perftool.analysis.summary import accuracy_of
-    from perftool.model.catalogue import known
+    from perftool.published.catalogue import known
     from perftool.record import ImageFaults
     from perftool.render.accuracy import AccuracyRow, AccuracyView, Published
 
@@ -132,7 +132,7 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
     from pathlib import Path
 
     from perftool.bench.isolate import refuse
-    from perftool.model.dataset import images_for
+    from perftool.images.dataset import images_for
     from perftool.record import Entry, Failed, Progress, Run
     from perftool.sweep.remaining import remaining
     from perftool.sweep.run import Status, evaluate, plan_prepared, prepare, probe

@@ -12,8 +12,8 @@ import typer
 from perftool.cli import options
 
 if TYPE_CHECKING:
-    from perftool.model.download import Watch
-    from perftool.model.fetch import Brought
+    from perftool.published.download import Watch
+    from perftool.published.fetch import Brought
     from perftool.record import Progress
 
 #: How often the line of progress is written anew, in seconds.
@@ -36,11 +36,11 @@ def fetch(
     They are kept in the cache, and the model's name then means them. What was fetched is not fetched again; a
     download that broke off goes on. PERFTOOL_CATALOGUE names another catalogue of models.
     """
+    from perftool.cache import fetched_folder
     from perftool.cli.output import print_json
-    from perftool.model import fetch as fetching
-    from perftool.model.cache import fetched_folder
-    from perftool.model.catalogue import known
-    from perftool.model.download import Patience
+    from perftool.published import fetch as fetching
+    from perftool.published.catalogue import known
+    from perftool.published.download import Patience
 
     model = known(name)
     with _progress_line() as watch:

@@ -108,7 +108,7 @@ def _images(
     source: "ModelSource", chosen: "Dataset | None", calibrating: int, judging: int
 ) -> "tuple[Images, Images]":
     """Return the images that calibrate and that judge; where none judge, the whole set may calibrate."""
-    from perftool.model.dataset import draw, images_for, read_dataset
+    from perftool.images.dataset import draw, images_for, read_dataset
     from perftool.spec import Builtin, ImageFiles
     from perftool.sweep.profile import load_profile, override
 

@@ -114,7 +114,7 @@ def _note_left_out(images: "Images", found: "Verified") -> None:
 
 
 def _images(dataset: Path | None, count: int) -> "Images":
-    from perftool.model.dataset import draw, read_dataset
+    from perftool.images.dataset import draw, read_dataset
     from perftool.spec import SyntheticImages
 
     if dataset is None:

@@ -6,9 +6,9 @@ or made smaller here, and nothing is measured: `bench.verify` compares what came
 
 from typing import Any
 
+from perftool.images.sets import layout, static_shape
 from perftool.job import Convert
 from perftool.model.feeding import usual_color
-from perftool.model.images import layout, static_shape
 from perftool.model.sources import load_with_feeding
 from perftool.model.writing import check_target, write_model
 from perftool.record import Converted

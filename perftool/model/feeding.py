@@ -13,8 +13,8 @@ import openvino as ov
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
 from perftool.errors import InputError
+from perftool.images.sets import Layout, layout, static_shape
 from perftool.model.convention import OPTIONS, Fault, fault, numbers, values_said
-from perftool.model.images import Layout, layout, static_shape
 from perftool.spec import Feeding
 
 

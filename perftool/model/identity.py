@@ -17,8 +17,8 @@ from typing import Final
 import msgspec
 
 from perftool.errors import InputError, UsageError
-from perftool.model.checkpoint import checkpoint_name
-from perftool.model.fetched import fetched_weights, is_published
+from perftool.model.inception.checkpoint import checkpoint_name
+from perftool.published.fetched import fetched_weights, is_published
 from perftool.record import ModelIdentity
 from perftool.spec import Feeding, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
@@ -48,7 +48,7 @@ def parse_source(text: str, weights: str | None = None) -> ModelSource:
     """Read a model as a command line or a profile names it.
 
     A name without a path separator and without a model file's ending is a built-in model: with its published
-    weights where they were fetched (`model.fetched`), or else its reference weights, which `weights`
+    weights where they were fetched (`published.fetched`), or else its reference weights, which `weights`
     "reference" asks for; any other `weights` are an .npz or a TensorFlow checkpoint of the user's. Such a
     checkpoint instead of a name is the built-in model with it. Anything else is a path. Paths are made
     absolute, so that a run can be resumed from any folder. Raises InputError for an unknown name, UsageError

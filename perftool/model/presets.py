@@ -1,7 +1,7 @@
 """Name the usual ways of preprocessing images for a classifier. Runtime-free.
 
 A preset says how an image file is cut to the model's size, and what the model wants of its values. The second
-is built into the model (`model.feeding`), the first happens on every image (`model.images`).
+is built into the model (`model.feeding`), the first happens on every image (`images.sets`).
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from perftool.errors import UsageError
-from perftool.model.catalogue import known
+from perftool.published.catalogue import known
 from perftool.spec import Dataset, Feeding, Geometry, ModelFile, ModelSource
 
 

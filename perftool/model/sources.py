@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 import openvino as ov
 
 from perftool.errors import InputError
+from perftool.images.sets import image_size, layout, static_shape
 from perftool.model import feeding
-from perftool.model.catalogue import Known, known, names, recognise
 from perftool.model.convention import states_values
 from perftool.model.feeding import last_line
 from perftool.model.identity import check_name, companions
-from perftool.model.images import image_size, layout, static_shape
+from perftool.published.catalogue import Known, known, names, recognise
 from perftool.spec import Convention, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
 #: Element types that an image can be fed as.
@@ -118,15 +118,15 @@ def build(source: ReferenceModel | WeightedModel, *, convention: Convention, bat
     """
     check_name(source.name)
     # Its graph and weights are not needed where models come from files.
-    from perftool.model import inception_v4_openvino
+    from perftool.model.inception import inception_v4_openvino
 
     if isinstance(source, WeightedModel):
-        from perftool.model.inception_v4 import variable_shapes
-        from perftool.model.weights import load_weights
+        from perftool.model.inception.inception_v4 import variable_shapes
+        from perftool.model.inception.weights import load_weights
 
         weights = load_weights(source.weights, variable_shapes())
         return inception_v4_openvino.build(weights, convention=convention, batch=batch, origin=source.weights)
-    from perftool.model.reference import reference_weights
+    from perftool.model.inception.reference import reference_weights
 
     return inception_v4_openvino.build(reference_weights(), convention=convention, batch=batch)
 

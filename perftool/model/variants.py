@@ -20,13 +20,13 @@ import msgspec
 import openvino as ov
 
 from perftool.errors import InputError, PerftoolError
+from perftool.images.sets import digest, image_count
 from perftool.job import Prepare, Quantization
 from perftool.memory import peak_rss_bytes
 from perftool.model import entries, sources
 from perftool.model.entries import MODEL, WEIGHTS, Calibrated, Ingredients, Meta
 from perftool.model.identity import identity
-from perftool.model.images import digest, image_count
-from perftool.model.quantize import quantize
+from perftool.model.int8.quantize import quantize
 from perftool.record import ModelIdentity, Prepared
 
 Progress = Callable[[str, int, int], None]

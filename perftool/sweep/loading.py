@@ -19,8 +19,8 @@ from perftool.analysis.open_load import rate_points, said
 from perftool.analysis.result import RatePoint
 from perftool.bench.isolate import Child, expect, refuse
 from perftool.errors import ResumeRefusedError, UsageError
+from perftool.images.dataset import images_for
 from perftool.job import Compile, Job, Offer, Visit
-from perftool.model.dataset import images_for
 from perftool.record import (
     Compiled,
     Failed,

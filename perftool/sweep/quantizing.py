@@ -25,6 +25,7 @@ from perftool.analysis.quantization import (
 from perftool.analysis.result import AccuracyResult
 from perftool.bench import host
 from perftool.bench.isolate import ask_once, expect
+from perftool.cache import cache_folder, evaluations_folder
 from perftool.errors import DeviceMissingError, InputError, NothingPassesError, ResumeRefusedError
 from perftool.job import (
     ControlAccuracy,
@@ -36,7 +37,6 @@ from perftool.job import (
     Rank,
     Revert,
 )
-from perftool.model.cache import cache_folder, evaluations_folder
 from perftool.model.placing import place_model
 from perftool.record import (
     Answer,

@@ -18,10 +18,10 @@ from msgspec import Struct
 from perftool.bench import host
 from perftool.bench.doctor import survey
 from perftool.bench.isolate import Watch, ask_once, expect, refuse
+from perftool.cache import cache_folder, evaluations_folder
 from perftool.errors import InterruptedRunError, PerftoolError, ResumeRefusedError
+from perftool.images.dataset import images_for
 from perftool.job import Compile, Evaluate, Prepare, Probe, Quantization
-from perftool.model.cache import cache_folder, evaluations_folder
-from perftool.model.dataset import images_for
 from perftool.model.identity import identity
 from perftool.record import (
     FORMAT,

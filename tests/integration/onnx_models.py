@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perftool.model.inception_v4 import layers
+from perftool.model.inception.inception_v4 import layers
 
 OPSET = 17
 

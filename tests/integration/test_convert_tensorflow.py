@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from perftool.model.inception_v4 import OUTPUT
-from perftool.model.reference import reference_weights
+from perftool.model.inception.inception_v4 import OUTPUT
+from perftool.model.inception.reference import reference_weights
 
 pytestmark = pytest.mark.skipif(
     find_spec("tensorflow") is None, reason="TensorFlow is not installed: pip install 'perftool[tensorflow]'"
@@ -21,8 +21,8 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="module")
 def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the reference weights as a checkpoint, and as a SavedModel of other port names."""
-    from perftool.model.inception_v4_tensorflow import build_graph
-    from perftool.model.tensorflow_runtime import import_tensorflow
+    from perftool.model.inception.inception_v4_tensorflow import build_graph
+    from perftool.model.inception.tensorflow_runtime import import_tensorflow
 
     folder = tmp_path_factory.mktemp("tensorflow")
     v1 = import_tensorflow("this test").compat.v1

@@ -10,11 +10,11 @@ from forked import forked_model, write_pair
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
+from perftool.images.sets import load_images, to_input
 from perftool.job import Rank
-from perftool.model.images import load_images, to_input
-from perftool.model.quantized import read_pair
-from perftool.model.ranking import rank
-from perftool.model.reverting import revert_layers
+from perftool.model.int8.quantized import read_pair
+from perftool.model.int8.ranking import rank
+from perftool.model.int8.reverting import revert_layers
 from perftool.record import LayerError
 from perftool.spec import ImageFiles, SyntheticImages
 

@@ -9,8 +9,8 @@ import openvino as ov
 import pytest
 from numpy.typing import NDArray
 
-from perftool.model import inception_v4_openvino
-from perftool.model.weights import load_weights
+from perftool.model.inception import inception_v4_openvino
+from perftool.model.inception.weights import load_weights
 
 pytestmark = pytest.mark.real_data
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from perftool.errors import InputError
 from perftool.job import Revert
-from perftool.model.reverting import revert
+from perftool.model.int8.reverting import revert
 
 LAYERS = ("stem", "left", "narrow", "right", "first", "second", "logits")
 

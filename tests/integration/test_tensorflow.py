@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from perftool.errors import InputError
 from perftool.job import Freeze
 from perftool.model import sources
-from perftool.model.inception_v4 import OUTPUT, check_weights, variable_shapes
-from perftool.model.inception_v4_tensorflow import build_graph
-from perftool.model.reference import reference_images
-from perftool.model.tensorflow_graph import freeze
-from perftool.model.tensorflow_runtime import import_tensorflow
-from perftool.model.weights import load_weights
+from perftool.model.inception.inception_v4 import OUTPUT, check_weights, variable_shapes
+from perftool.model.inception.inception_v4_tensorflow import build_graph
+from perftool.model.inception.reference import reference_images
+from perftool.model.inception.tensorflow_graph import freeze
+from perftool.model.inception.tensorflow_runtime import import_tensorflow
+from perftool.model.inception.weights import load_weights
 from perftool.spec import WeightedModel
 
 pytestmark = pytest.mark.skipif(

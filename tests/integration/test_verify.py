@@ -15,9 +15,9 @@ from outcome import one_line
 from tiny import write_tiny_model
 
 from perftool.bench.verify import probabilities, verify
+from perftool.images.sets import load_images
 from perftool.job import Convert, Verify
 from perftool.model.convert import convert
-from perftool.model.images import load_images
 from perftool.spec import Feeding, ModelFile, SyntheticImages
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

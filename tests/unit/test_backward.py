@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from perftool.model.backward import gradients, key
+from perftool.model.int8.backward import gradients, key
 
 RNG = np.random.Generator(np.random.Philox(23))
 

@@ -9,8 +9,8 @@ import pytest
 from archive_server import NAME, published, write_catalogue
 
 from perftool.errors import InputError
-from perftool.model import catalogue
 from perftool.model.identity import BUILT_IN
+from perftool.published import catalogue
 from perftool.spec import Feeding
 
 INPUT, OUTPUT = "input", "InceptionV4/Logits/Predictions"
@@ -112,7 +112,7 @@ def test_a_missing_catalogue_is_named(other: Path) -> None:
 
 def test_the_catalogue_is_runtime_free() -> None:
     code = (
-        "import sys; from perftool.model.catalogue import names; names(); "
+        "import sys; from perftool.published.catalogue import names; names(); "
         "assert not {'openvino', 'nncf', 'cv2', 'numpy', 'httpx'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

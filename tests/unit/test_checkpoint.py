@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from perftool.errors import InputError
-from perftool.model.checkpoint import TABLE_MAGIC, checkpoint_name, require_checkpoint
-from perftool.model.variables import check_shapes, is_training_only
+from perftool.model.inception.checkpoint import TABLE_MAGIC, checkpoint_name, require_checkpoint
+from perftool.model.inception.variables import check_shapes, is_training_only
 
 SHARDS = ("model.ckpt.data-00000-of-00002", "model.ckpt.data-00001-of-00002")
 
@@ -107,7 +107,7 @@ def test_what_serves_training_alone(name: str, expected: bool) -> None:
 
 def test_the_network_and_where_its_weights_lie_are_known_without_a_runtime() -> None:
     code = (
-        "import sys; from perftool.model import checkpoint, inception_v4, variables;"
+        "import sys; from perftool.model.inception import checkpoint, inception_v4, variables;"
         " assert len(inception_v4.variable_shapes()) == 598;"
         " sys.exit(' '.join({'openvino', 'nncf', 'tensorflow', 'cv2'} & set(sys.modules)) or 0)"
     )

@@ -9,8 +9,8 @@ import pytest
 from openvino import opset13 as ops
 
 from perftool.errors import InputError
-from perftool.model import inception_v4, inception_v4_openvino
 from perftool.model.complexity import describe
+from perftool.model.inception import inception_v4, inception_v4_openvino
 from perftool.record import Described
 from perftool.spec import Convention
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perftool.errors import InputError
-from perftool.model.dataset import draw, images_for, read_dataset, split
+from perftool.images.dataset import draw, images_for, read_dataset, split
 from perftool.spec import Dataset, Grid, ImageFiles, Images, Profile, SyntheticImages
 
 
@@ -416,7 +416,7 @@ def test_an_image_never_calibrates_and_evaluates(tmp_path: Path) -> None:
 
 def test_choosing_images_loads_no_runtime() -> None:
     code = (
-        "import sys, perftool.model.dataset, perftool.model.labels, perftool.sweep.store\n"
+        "import sys, perftool.images.dataset, perftool.images.labels, perftool.sweep.store\n"
         "import perftool.sweep.locks\n"
         "loaded = {'openvino', 'nncf', 'cv2', 'numpy', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "assert not loaded, loaded"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from perftool.model.decoding import Decoded, decode
+from perftool.images.decoding import Decoded, decode
 
 SIZE = (90, 140)
 

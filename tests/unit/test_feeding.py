@@ -11,9 +11,10 @@ from openvino import opset13 as ops
 
 from perftool.cli.feeding import fed, read_feeding
 from perftool.errors import InputError, UsageError
-from perftool.model import inception_v4_openvino, sources
+from perftool.model import sources
 from perftool.model.feeding import build_in
-from perftool.model.inception_v4 import variable_shapes
+from perftool.model.inception import inception_v4_openvino
+from perftool.model.inception.inception_v4 import variable_shapes
 from perftool.spec import Feeding, ModelFile, ReferenceModel
 
 MEAN = (10.0, 60.0, 200.0)

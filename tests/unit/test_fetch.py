@@ -14,10 +14,10 @@ from archive_server import NAME, WEIGHTS, Offer, Site, archive, closed_url, publ
 
 from perftool.cli.fetch import progress_text
 from perftool.errors import InputError, PerftoolError
-from perftool.model.catalogue import Known
-from perftool.model.download import Patience
-from perftool.model.fetch import PART, Brought, fetch
-from perftool.model.fetched import Fetched
+from perftool.published.catalogue import Known
+from perftool.published.download import Patience
+from perftool.published.fetch import PART, Brought, fetch
+from perftool.published.fetched import Fetched
 from perftool.record import Progress
 
 BODY = archive(300_000, **{"readme.txt": b"read me"})

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from archive_server import NAME, WEIGHTS, archive, published, write_catalogue
 
+from perftool.cache import fetched_folder
 from perftool.errors import InputError, UsageError
-from perftool.model import catalogue
-from perftool.model.cache import fetched_folder
-from perftool.model.fetch import fetch
-from perftool.model.fetched import fetched_weights
 from perftool.model.identity import identity, parse_source
+from perftool.published import catalogue
+from perftool.published.fetch import fetch
+from perftool.published.fetched import fetched_weights
 from perftool.spec import Feeding, ModelFile, ReferenceModel, WeightedModel
 
 BODY = archive()

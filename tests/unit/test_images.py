@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from openvino import opset13 as ops
 
 from perftool.errors import InputError
-from perftool.model import images
-from perftool.model.textures import draw_image
+from perftool.images import sets as images
+from perftool.images.textures import draw_image
 from perftool.spec import ImageFiles, SyntheticImages
 
 

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
-from perftool.model import inception_v4, inception_v4_openvino
-from perftool.model.weights import load_weights
+from perftool.model.inception import inception_v4, inception_v4_openvino
+from perftool.model.inception.weights import load_weights
 
 LAST_KERNEL = "InceptionV4/Mixed_7d/Branch_3/Conv2d_0b_1x1/weights"
 Weights = dict[str, NDArray[Any]]

@@ -3,8 +3,8 @@
 import pytest
 
 from perftool.errors import InputError
-from perftool.model.labels import numbered, resolve
-from perftool.model.textures import label_of
+from perftool.images.labels import numbered, resolve
+from perftool.images.textures import label_of
 from perftool.spec import ImageFiles, SyntheticImages
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from perftool.model import inception_v4, inception_v4_openvino
-from perftool.model.reference import (
+from perftool.images.textures import CLASS_NAMES, Part, draw_image, label_of
+from perftool.model.inception import inception_v4, inception_v4_openvino
+from perftool.model.inception.reference import (
     BETA,
     DATA_FILE,
     FIRST_LABEL,
@@ -17,7 +18,6 @@ from perftool.model.reference import (
     reference_kernel,
     reference_weights,
 )
-from perftool.model.textures import CLASS_NAMES, Part, draw_image, label_of
 
 PARTS: tuple[Part, ...] = ("training", "calibration", "evaluation")
 

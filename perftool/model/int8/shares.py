@@ -9,7 +9,7 @@ and every op to treat error and signal alike, which trained networks do not: a r
 
 from collections.abc import Iterator, Mapping
 
-from perftool.model.quantized import Node, Pair, source
+from perftool.model.int8.quantized import Node, Pair, source
 
 _JOINING = frozenset({"Add", "Subtract", "Concat"})
 

@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from perftool.errors import PerftoolError
+from perftool.images.sets import image_count, image_size, load_images, to_input
 from perftool.job import Rank
 from perftool.model import sources
-from perftool.model.backward import gradients, key
-from perftool.model.images import image_count, image_size, load_images, to_input
-from perftool.model.quantized import PASSING, Layer, Node, Pair, read_pair
-from perftool.model.shares import joined, shares
+from perftool.model.int8.backward import gradients, key
+from perftool.model.int8.quantized import PASSING, Layer, Node, Pair, read_pair
+from perftool.model.int8.shares import joined, shares
 from perftool.record import LayerError, Ranked
 
 _SEED: Final = 1511_06393

@@ -8,8 +8,8 @@ trained here. Runs in a child process.
 import openvino as ov
 from openvino import opset13 as ops
 
-from perftool.model.derivatives import RULES
-from perftool.model.quantized import Node
+from perftool.model.int8.derivatives import RULES
+from perftool.model.int8.quantized import Node
 
 Key = tuple[str, int]
 

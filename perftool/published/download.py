@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from perftool.errors import PerftoolError
-from perftool.model.catalogue import Archive, Known
+from perftool.published.catalogue import Archive, Known
 from perftool.record import Progress
 from perftool.spec import Count, Positive
 

@@ -141,7 +141,7 @@ def numbered(images: Images, class_count: int) -> Numbered:
         labels, classes = images.labels, images.classes
     else:
         # Textures are drawn with numpy, which a parent that reads a data set does without.
-        from perftool.model.textures import label_of
+        from perftool.images.textures import label_of
 
         labels, classes = tuple(label_of(index) for index in range(images.count)), WITH_BACKGROUND
     found = resolve(labels, classes, class_count)

@@ -1,7 +1,7 @@
 """The models that perftool knows by name: where they are published, and how their files are recognised.
 
 Reads catalogue.toml beside it, or the file that the environment variable PERFTOOL_CATALOGUE names, which then
-takes its place. Runtime-free; nothing is fetched here (`model.fetch`), and what a name builds says
+takes its place. Runtime-free; nothing is fetched here (`published.fetch`), and what a name builds says
 `model.identity`.
 """
 

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from perftool.model.inception_v4 import CLASSES, EPSILON, FEATURES, layers
-from perftool.model.textures import CLASS_NAMES, FIRST_LABEL, Part, draw_image, label_of
+from perftool.images.textures import CLASS_NAMES, FIRST_LABEL, Part, draw_image, label_of
+from perftool.model.inception.inception_v4 import CLASSES, EPSILON, FEATURES, layers
 
 __all__ = [
     "BETA",

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
-from perftool.model.checkpoint import checkpoint_name
-from perftool.model.tensorflow_runtime import import_tensorflow
-from perftool.model.variables import Shapes, check_shapes, is_training_only, some
+from perftool.model.inception.checkpoint import checkpoint_name
+from perftool.model.inception.tensorflow_runtime import import_tensorflow
+from perftool.model.inception.variables import Shapes, check_shapes, is_training_only, some
 
 
 def load_weights(path: Path | str, shapes: Shapes | None = None) -> dict[str, NDArray[Any]]:

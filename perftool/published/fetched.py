@@ -1,6 +1,6 @@
 """What was fetched: the record beside a known model's files, and whether they are still what it says.
 
-Runtime-free; looks at files and changes none. `model.fetch` brings them here.
+Runtime-free; looks at files and changes none. `published.fetch` brings them here.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from perftool.model.cache import fetched_folder
-from perftool.model.catalogue import Known, known, names
+from perftool.cache import fetched_folder
+from perftool.published.catalogue import Known, known, names
 
 #: In the folder of a fetched model: the record, and the folder of the files that were in its archive.
 RECORD: Final = "fetched.json"

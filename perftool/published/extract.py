@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from perftool.errors import InputError
-from perftool.model.fetched import FetchedFile, sha256_of
+from perftool.published.fetched import FetchedFile, sha256_of
 
 
 def extract(archive: Path, folder: Path) -> tuple[FetchedFile, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from openvino import opset13 as ops
 
-from perftool.model.quantized import Node
+from perftool.model.int8.quantized import Node
 
 Gradients = list[Node | None] | None
 Rule = Callable[[Node, Node], Gradients]

@@ -12,7 +12,7 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from perftool.model.inception_v4 import (
+from perftool.model.inception.inception_v4 import (
     EPSILON,
     IMAGE_SIZE,
     MEAN,
@@ -23,7 +23,7 @@ from perftool.model.inception_v4 import (
     check_weights,
     layers,
 )
-from perftool.model.variables import Weights
+from perftool.model.inception.variables import Weights
 from perftool.spec import Convention
 
 Node = Any

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal, NamedTuple
 
-from perftool.model.variables import Weights, check_variables
+from perftool.model.inception.variables import Weights, check_variables
 
 Padding = Literal["SAME", "VALID"]
 

@@ -1,6 +1,6 @@
 """Turn image sets into what a model reads: decode, crop, resize, lay out.
 
-Image files are decoded to BGR (`model.decoding`) and cut to the model's size by one of three geometries:
+Image files are decoded to BGR (`images.decoding`) and cut to the model's size by one of three geometries:
 
     central-crop  the Open Model Zoo's for googlenet-v4-tf (its accuracy-check.yml): the central 0.875 of
                   height and width, resized
@@ -13,7 +13,7 @@ antialiases: its pixels are others, and so are the figures. The built-in images 
 and are only resized where it differs.
 
 perftool feeds 0..255, unnormalized: the converted convention, where normalization is inside the model.
-Nothing here chooses images (`model.dataset`) or draws them (`model.textures`).
+Nothing here chooses images (`images.dataset`) or draws them (`images.textures`).
 """
 
 import hashlib
@@ -32,9 +32,9 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from perftool.errors import InputError
-from perftool.model import decoding
-from perftool.model.decoding import Decoded
-from perftool.model.textures import CLASS_NAMES, draw_image
+from perftool.images import decoding
+from perftool.images.decoding import Decoded
+from perftool.images.textures import CLASS_NAMES, draw_image
 from perftool.spec import Geometry, ImageFiles, Images, SyntheticImages
 
 Image = NDArray[np.uint8]

@@ -14,7 +14,7 @@ import openvino as ov
 
 from perftool.errors import InputError
 from perftool.job import Revert
-from perftool.model.quantized import PASSING, Layer, Node, Pair, read_pair, source
+from perftool.model.int8.quantized import PASSING, Layer, Node, Pair, read_pair, source
 from perftool.model.writing import check_target, write_model
 from perftool.record import Written
 

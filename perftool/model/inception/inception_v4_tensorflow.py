@@ -7,7 +7,7 @@ into it, and what is known about that graph's op names holds for this one. What 
 
 from typing import Any
 
-from perftool.model.inception_v4 import (
+from perftool.model.inception.inception_v4 import (
     CLASSES,
     EPSILON,
     FEATURES,

@@ -11,12 +11,12 @@ from typing import Any
 
 from perftool.errors import InputError
 from perftool.job import Freeze
-from perftool.model.checkpoint import require_checkpoint
 from perftool.model.identity import check_name
-from perftool.model.inception_v4 import OUTPUT, check_weights, variable_shapes
-from perftool.model.inception_v4_tensorflow import build_graph
-from perftool.model.tensorflow_runtime import import_tensorflow
-from perftool.model.weights import load_weights
+from perftool.model.inception.checkpoint import require_checkpoint
+from perftool.model.inception.inception_v4 import OUTPUT, check_weights, variable_shapes
+from perftool.model.inception.inception_v4_tensorflow import build_graph
+from perftool.model.inception.tensorflow_runtime import import_tensorflow
+from perftool.model.inception.weights import load_weights
 from perftool.record import Written
 
 

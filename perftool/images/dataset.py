@@ -1,6 +1,6 @@
 """Choose image files and their labels: read a data set, split it, keep calibration and evaluation apart.
 
-Looks at names only; what label files hold is read by `model.labels`. Decoding and preprocessing happen in a
+Looks at names only; what label files hold is read by `images.labels`. Decoding and preprocessing happen in a
 child, elsewhere; no runtime is imported here.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from perftool.errors import InputError
-from perftool.model.labels import WITH_BACKGROUND, read_labels
+from perftool.images.labels import WITH_BACKGROUND, read_labels
 from perftool.spec import Builtin, Geometry, ImageFiles, Images, Profile, SyntheticImages
 
 #: The label files that are taken from a data set's own folder when none is named.

@@ -1,6 +1,7 @@
 """Bring a known model's published weights to this machine: download or take, check, extract, record.
 
-One fetch of a model at a time; what is there is whole, by its record (`model.fetched`), or is brought again.
+One fetch of a model at a time; what is there is whole, by its record (`published.fetched`), or is brought
+again.
 Runtime-free: nothing is converted or read as weights here.
 """
 
@@ -17,10 +18,10 @@ from filelock import FileLock, Timeout
 from msgspec import Struct
 
 from perftool.errors import InputError, InterruptedRunError, PerftoolError
-from perftool.model.catalogue import Known
-from perftool.model.download import Downloaded, Patience, Watch, check, discard, download
-from perftool.model.extract import extract
-from perftool.model.fetched import FILES, RECORD, Fetched, damage, recorded, weights_of
+from perftool.published.catalogue import Known
+from perftool.published.download import Downloaded, Patience, Watch, check, discard, download
+from perftool.published.extract import extract
+from perftool.published.fetched import FILES, RECORD, Fetched, damage, recorded, weights_of
 from perftool.record import Progress
 
 PART: Final = "archive.part"

@@ -14,8 +14,8 @@ from typing import Any
 import openvino as ov
 
 from perftool.errors import InputError, PerftoolError
+from perftool.images.sets import image_count, image_size, load_images, to_input
 from perftool.job import Quantization
-from perftool.model.images import image_count, image_size, load_images, to_input
 from perftool.telemetry import silence
 
 

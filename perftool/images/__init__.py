@@ -1,0 +1,1 @@
+"""Images: which ones, what they are, and how they become a model's input."""

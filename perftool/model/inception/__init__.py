@@ -1,0 +1,1 @@
+"""Inception v4 from its weights: the network as one table, its graphs, its checkpoints."""
