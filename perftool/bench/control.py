@@ -34,19 +34,30 @@ Item = tuple[NDArray[Any], int]
 """An input of the model, and the class that it shows."""
 
 
-class _Counted:
-    """The evaluation images as NNCF's items, each an input with its class; counts how often one is read."""
+class _Validation:
+    """The evaluation images as NNCF takes them, by their index; counts each that is run through a model.
+
+    NNCF hands indices to `top1`, and has `input` turn them into inputs where it runs a model by itself.
+    """
 
     def __init__(self, items: list[Item], watch: Watch) -> None:
         self._items = items
         self._watch = watch
         self.inferences = 0
 
-    def take(self, index: int) -> Item:
+    def input(self, index: int) -> NDArray[Any]:
         self.inferences += 1
         if self.inferences % 50 == 0:
-            self._watch("images run by NNCF", self.inferences, 0)
-        return self._items[index]
+            self._watch(f"{self.inferences} images run", 0, 1)
+        return self._items[index][0]
+
+    def top1(self, compiled: Any, indices: Iterable[int]) -> tuple[float, None]:
+        """Return the share of images whose likeliest class is theirs; NNCF collects the scores itself."""
+        hits = [
+            int(np.argmax(next(iter(compiled(self.input(index)).values())))) == self._items[index][1]
+            for index in indices
+        ]
+        return sum(hits) / len(hits), None
 
 
 def control(job: ControlAccuracy, watch: Watch) -> Controlled:
@@ -58,21 +69,21 @@ def control(job: ControlAccuracy, watch: Watch) -> Controlled:
     nncf = import_nncf()
     model = read(job.float_path)
     items = _items(job, model)
-    counted = _Counted(items, watch)
+    validation = _Validation(items, watch)
     arguments = nncf_arguments(nncf, model, job.quantization)
     with nncf_at_work(model):
         quantized = nncf.quantize_with_accuracy_control(
             model,
             calibration_dataset=calibration(nncf, model, job.quantization, watch),
-            validation_dataset=nncf.Dataset(range(len(items)), counted.take),
-            validation_fn=_top1,
+            validation_dataset=nncf.Dataset(range(len(items)), validation.input),
+            validation_fn=validation.top1,
             max_drop=job.max_drop_pp / _PERCENT,
             drop_type=nncf.DropType.ABSOLUTE,
             **arguments,
         )
     return Controlled(
         path=str(write_model(quantized, job.output)),
-        inferences=counted.inferences,
+        inferences=validation.inferences,
         quantized=tuple(read_pair(job.float_path, job.output).layers),
         duration_ns=time.perf_counter_ns() - started,
         peak_rss_bytes=peak_rss_bytes(),
@@ -91,9 +102,3 @@ def _items(job: ControlAccuracy, model: ov.Model) -> list[Item]:
         for image, label in zip(decoded, labels, strict=True)
         if image.pixels is not None
     ]
-
-
-def _top1(compiled: Any, items: Iterable[Item]) -> tuple[float, None]:
-    """Return the share of items whose likeliest class is theirs, as NNCF calls it: with a compiled model."""
-    hits = [int(np.argmax(next(iter(compiled(image).values())))) == label for image, label in items]
-    return sum(hits) / len(hits), None

@@ -293,7 +293,7 @@ class _Quantizing:
         def watch(progress: Progress | None) -> None:
             if progress:
                 part = (progress.done, progress.total)
-                named = f"{subject}: {progress.stage}" if stage == "prepare" else subject
+                named = subject if progress.stage == stage else f"{subject}: {progress.stage}"
                 self._watcher.status(Status(stage=stage, subject=named, part=part))
 
         return expect(ask_once(job, self._folder / "child.log", _STALL_SECONDS, watch), kind)
