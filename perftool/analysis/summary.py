@@ -298,6 +298,8 @@ def accuracy_of(header: Header) -> str:
     """Say what the accuracy figures are figures of."""
     images = header.profile.images
     weights = "reference weights" if header.model.reference else "the model's weights"
+    if header.model.published:
+        weights = "the published weights"
     if isinstance(images, Builtin):
         return f"{weights} on synthetic images"
     return f"{weights} on the images in {PurePath(images.directory).name}/"
