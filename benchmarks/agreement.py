@@ -23,7 +23,8 @@ from perftool.bench import host
 from perftool.bench.isolate import Child, expect
 from perftool.images.dataset import images_for
 from perftool.job import Compile, Visit
-from perftool.record import Compiled, DeviceFound, Prepared, Visited
+from perftool.machine import DeviceFound
+from perftool.record import Compiled, Prepared, Visited
 from perftool.spec import Closed, Configuration, Explicit, Images, InferencePrecision, Precision, WeightFormat
 from perftool.sweep import run as sweeping
 from perftool.sweep.locks import hold

@@ -7,7 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.benchmark_app import Measured
-from perftool.record import HostInfo, Visited
+from perftool.machine import HostInfo
+from perftool.record import Visited
 
 
 class Pair(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from benchmarks.tables import header, listed, row
 from perftool.analysis.evidence import by_round, gather, plan_of, throughput_fps
 from perftool.analysis.stats import MIN_VISITS, Estimate, median_estimate, ratio_of_independent
 from perftool.bench.host import identity
-from perftool.record import Finished
+from perftool.journal import Finished
 from perftool.sweep.store import JOURNAL, read
 
 TITLE = "Repeatability of a sweep"

@@ -1,6 +1,7 @@
-"""What happened: the records that children send and that a run's journal keeps.
+"""What happened: the answers of children.
 
 A record holds what was observed, never a statistic: `analysis` computes those when they are looked at.
+
 Values only, as in `spec`. Times are integer nanoseconds, sizes are bytes.
 """
 
@@ -8,78 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from perftool.spec import ClosedLoad, Configuration, ModelSource, Open, Precision, Profile, WeightFormat
-
-# ---------------------------------------------------------------- the host
-
-
-class HostInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A machine's identity, compared whenever runs meet. What cannot be read is "unknown"."""
-
-    cpu: str
-    isa: tuple[str, ...]
-    cores_usable: int
-    cores_physical: int
-    cores_logical: int
-    smt: Literal["on", "off", "unknown"]
-    memory_bytes: int
-    virtualisation: str
-    governor: str
-    turbo: str
-    kernel: str
-    python: str
-    openvino: str
-    nncf: str
-    perftool: str
-
-
-#: A visit is disturbed when other processes, or the hypervisor, took more than this share of all CPU time.
-FOREIGN_LOAD = 0.10
-
-
-class Conditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the machine did during a visit: shares of all its CPU time, 0 to 1; None where unknown.
-
-    `other_load` is what processes other than the child used, `steal` what the hypervisor took away.
-    `energy_j` is what the machine's processors drew in that time, by their own counters.
-    """
-
-    other_load: float | None
-    steal: float | None
-    frequency_mhz: float | None
-    energy_j: float | None
-
-
-class Finding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing about a machine that can spoil measurements. `advice` says what to do about a warning."""
-
-    name: str
-    status: Literal["ok", "warning", "unknown"]
-    found: str
-    advice: str = ""
-
-
-class DeviceFound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="found"):
-    """A device that answers. `streams` is its range of stream counts, None where it has none."""
-
-    name: str
-    full_name: str
-    capabilities: tuple[str, ...]
-    streams: tuple[int, int] | None
-    properties: tuple[str, ...]
-
-
-class DeviceMissing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="missing"):
-    """A device that cannot be used, why, and what to install."""
-
-    name: str
-    reason: str
-    advice: str
-
-
-Device = DeviceFound | DeviceMissing
-
-# ---------------------------------------------------------------- what jobs answer
+from perftool.machine import Conditions, Device
+from perftool.spec import ClosedLoad, Open, Precision, WeightFormat
 
 
 class Probed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="probed"):
@@ -370,82 +301,6 @@ class Failed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     output_tail: str = ""
 
 
-# ---------------------------------------------------------------- what a sweep notes of itself
-
-
-class LeftOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configuration of the profile that is not measured, and why."""
-
-    configuration: Configuration
-    reason: str
-
-
-#: A configuration, or an evaluation, that has failed this often is given up.
-ATTEMPTS = 2
-#: The stages whose failures count against a configuration.
-MEASURING = ("compile", "visit", "offer")
-
-
-class Planned(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="planned"):
-    """What a run will measure."""
-
-    configurations: tuple[Configuration, ...]
-    left_out: tuple[LeftOut, ...]
-    devices: tuple[Device, ...]
-    canary: str
-
-
-class Started(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="started"):
-    """The run was started, or resumed, by a process."""
-
-    pid: int
-
-
-class Surveyed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="surveyed"):
-    """What could spoil measurements on this machine, as found before the measuring began."""
-
-    findings: tuple[Finding, ...]
-    conditions: Conditions
-
-
-class Allowed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="allowed"):
-    """More effort that the user allowed a run when resuming it, on top of its profile's."""
-
-    extra_visits: int
-    carry_percentile: bool
-
-
-class Focused(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="focused"):
-    """An extra round: which configurations it visits, under which load, and what for, one sentence each.
-
-    Rounds that are to "decide" come out of the budget; those that "carry" a percentile do not.
-    """
-
-    round: int
-    purpose: Literal["decide", "carry"]
-    load: ClosedLoad
-    configurations: tuple[str, ...]
-    questions: tuple[str, ...]
-
-
-class Finished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="finished"):
-    """Everything planned was done."""
-
-
-Record = (
-    Planned
-    | Started
-    | Surveyed
-    | Allowed
-    | Focused
-    | Finished
-    | Prepared
-    | Evaluated
-    | Compiled
-    | Visited
-    | Offered
-    | Failed
-)
 Answer = (
     Probed
     | Described
@@ -469,49 +324,3 @@ class Progress(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     stage: str
     done: int
     total: int
-
-
-# ---------------------------------------------------------------- the journal
-
-#: History of the journal's format. 1: the first. 2: memory while compiling and under load apart, whether a
-#: warm-up became steady, energy; records of open load, surveys, extra rounds and what the user allowed.
-#: 3: images that were left out or converted; whether a model came quantized; whether its weights are the
-#: published ones.
-FORMAT = 3
-
-
-class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which model a run measured. `digest` is the SHA-256 of what it is made from.
-
-    `published` tells that its weights are, by checksum, those that the known model was published with.
-    """
-
-    name: str
-    source: ModelSource
-    digest: str
-    reference: bool
-    published: bool
-
-
-class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="header"):
-    """The first line of a journal."""
-
-    format: int
-    created_ns: int
-    profile: Profile
-    model: ModelIdentity
-    host: HostInfo
-
-
-class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of a journal: a record, and when it was appended (Unix time)."""
-
-    at_ns: int
-    record: Record
-
-
-class Run(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A journal, read."""
-
-    header: Header
-    entries: tuple[Entry, ...]

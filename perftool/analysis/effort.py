@@ -12,7 +12,8 @@ from perftool.analysis.choose import judgeable, verdicts_of
 from perftool.analysis.leader import BAND, Standing, lead
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.stats import MIN_VISITS, samples_needed
-from perftool.record import Allowed, Focused, Offered, Run, Visited
+from perftool.journal import Allowed, Focused, Run
+from perftool.record import Offered, Visited
 from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Sync
 
 

@@ -7,7 +7,9 @@ from typing import TypeVar
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.record import FOREIGN_LOAD, Compiled, Failed, Offered, Planned, Prepared, Run, Visited
+from perftool.journal import Planned, Run
+from perftool.machine import FOREIGN_LOAD
+from perftool.record import Compiled, Failed, Offered, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
 
 NS_PER_MS = 1e6

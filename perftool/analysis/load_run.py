@@ -13,7 +13,9 @@ from perftool.analysis.open_load import rate_points
 from perftool.analysis.rate_bound import RateUnderBound, rate_under_bound
 from perftool.analysis.result import RatePoint
 from perftool.analysis.stats import Estimate
-from perftool.record import Compiled, HostInfo, Run
+from perftool.journal import Run
+from perftool.machine import HostInfo
+from perftool.record import Compiled
 from perftool.spec import Configuration
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from perftool.analysis.stats import Estimate, Trend
-from perftool.record import HostInfo
+from perftool.machine import HostInfo
 from perftool.spec import Arrivals, Limits, Objective, Precision
 
 Status = Literal["ok", "failed", "skipped"]

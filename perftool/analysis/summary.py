@@ -36,19 +36,8 @@ from perftool.analysis.result import (
 )
 from perftool.analysis.stats import Estimate, Trend
 from perftool.analysis.warn import configuration_warnings, run_warnings, slower_than_float
-from perftool.record import (
-    ATTEMPTS,
-    MEASURING,
-    Compiled,
-    Evaluated,
-    Finished,
-    Header,
-    Offered,
-    Planned,
-    Run,
-    Started,
-    Visited,
-)
+from perftool.journal import ATTEMPTS, MEASURING, Finished, Header, Planned, Run, Started
+from perftool.record import Compiled, Evaluated, Offered, Visited
 from perftool.spec import Builtin, Closed, Configuration, Explicit
 
 _BYTES_PER_MB = 1e6

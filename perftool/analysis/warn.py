@@ -6,19 +6,9 @@ from collections.abc import Mapping, Sequence
 from perftool.analysis.evidence import Evidence, disturbed
 from perftool.analysis.result import Series
 from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, paired_ratio, trend
-from perftool.record import (
-    FOREIGN_LOAD,
-    Compiled,
-    DeviceMissing,
-    Evaluated,
-    Failed,
-    HostInfo,
-    Planned,
-    Prepared,
-    Run,
-    Surveyed,
-    Visited,
-)
+from perftool.journal import Planned, Run, Surveyed
+from perftool.machine import FOREIGN_LOAD, DeviceMissing, HostInfo
+from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.spec import Configuration, Explicit
 
 #: A canary that varies more than this makes small differences hard to see.

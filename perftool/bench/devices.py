@@ -6,7 +6,7 @@ Runtime-free: the parent plans with it, children explain with it.
 import re
 from collections.abc import Sequence
 
-from perftool.record import DeviceMissing
+from perftool.machine import DeviceMissing
 
 VIRTUAL = ("AUTO", "HETERO", "MULTI", "BATCH")
 

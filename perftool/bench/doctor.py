@@ -12,7 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from perftool.bench import cgroup, energy, host
-from perftool.record import FOREIGN_LOAD, Conditions, Finding, Surveyed
+from perftool.journal import Surveyed
+from perftool.machine import FOREIGN_LOAD, Conditions, Finding
 
 #: Steal hardly shows on an idle machine, so a little of it counts.
 STEAL = 0.02

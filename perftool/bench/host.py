@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from perftool.bench import cgroup
 from perftool.bench.energy import Reading, joules_between, read
-from perftool.record import Conditions, HostInfo
+from perftool.machine import Conditions, HostInfo
 
 UNKNOWN = "unknown"
 

@@ -5,7 +5,7 @@ from typing import Any
 import openvino as ov
 
 from perftool.bench.devices import advice, hardware, last_line, missing
-from perftool.record import Device, DeviceFound, DeviceMissing
+from perftool.machine import Device, DeviceFound, DeviceMissing
 
 
 def probe(device: str) -> Device:

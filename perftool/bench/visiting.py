@@ -25,10 +25,11 @@ from perftool.bench.offer import offer
 from perftool.bench.openvino_engine import OpenVINOEngine, batches, compile_model
 from perftool.images.sets import image_loaders, image_size, load_images, to_input
 from perftool.job import Compile, Offer, Visit
+from perftool.machine import Conditions
 from perftool.memory import Peak
 from perftool.model.complexity import describe
 from perftool.model.sources import load
-from perftool.record import Compiled, Conditions, Offered, Visited
+from perftool.record import Compiled, Offered, Visited
 from perftool.spec import Closed, EndToEnd, Images, ModelFile, Sync
 
 #: The share of an open load's window that comes before it, to bring the queue into its steady state.

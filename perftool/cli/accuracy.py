@@ -8,7 +8,8 @@ from perftool.cli import options
 from perftool.cli.model import Model
 
 if TYPE_CHECKING:
-    from perftool.record import Evaluated, Header
+    from perftool.journal import Header
+    from perftool.record import Evaluated
     from perftool.render.accuracy import AccuracyView
     from perftool.spec import Images
     from perftool.sweep.run import Watcher
@@ -133,7 +134,8 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
 
     from perftool.bench.isolate import refuse
     from perftool.images.dataset import images_for
-    from perftool.record import Entry, Failed, Progress, Run
+    from perftool.journal import Entry, Run
+    from perftool.record import Failed, Progress
     from perftool.sweep.remaining import remaining
     from perftool.sweep.run import Status, evaluate, plan_prepared, prepare, probe
 

@@ -192,7 +192,7 @@ def _show(folder: Path, *, json: bool) -> "LoadRun | None":
 @contextmanager
 def _watching() -> "Iterator[LoadWatcher]":
     """Show a run on standard error while the block runs."""
-    from perftool.record import Entry, Run
+    from perftool.journal import Entry, Run
     from perftool.render.live import LiveDisplay, Scene
     from perftool.sweep.loading import LoadWatcher
     from perftool.sweep.run import Status, Watcher

@@ -69,9 +69,9 @@ def sweep(
     from perftool.cli.outcome import finish
     from perftool.cli.watching import watching
     from perftool.errors import UsageError
+    from perftool.journal import Allowed
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
-    from perftool.record import Allowed
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import resume_sweep
     from perftool.sweep.run import sweep as run_sweep

@@ -12,7 +12,8 @@ from perftool.analysis.choose import carrying
 from perftool.analysis.effort import percentile_allowed
 from perftool.analysis.evidence import throughput_fps
 from perftool.analysis.summary import summarize
-from perftool.record import Entry, Failed, Focused, Run, Visited
+from perftool.journal import Entry, Focused, Run
+from perftool.record import Failed, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
 from perftool.sweep.pace import seconds_left, share_done

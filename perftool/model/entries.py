@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from perftool.errors import PerftoolError
-from perftool.record import ModelIdentity
+from perftool.journal import ModelIdentity
 from perftool.spec import WeightFormat
 
 MODEL: Final = "model.xml"

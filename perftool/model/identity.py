@@ -17,9 +17,9 @@ from typing import Final
 import msgspec
 
 from perftool.errors import InputError, UsageError
+from perftool.journal import ModelIdentity
 from perftool.model.inception.checkpoint import checkpoint_name
 from perftool.published.fetched import fetched_weights, is_published
-from perftool.record import ModelIdentity
 from perftool.spec import Feeding, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
 #: Models that perftool builds itself.

@@ -22,12 +22,13 @@ import openvino as ov
 from perftool.errors import InputError, PerftoolError
 from perftool.images.sets import digest, image_count
 from perftool.job import Prepare, Quantization
+from perftool.journal import ModelIdentity
 from perftool.memory import peak_rss_bytes
 from perftool.model import entries, sources
 from perftool.model.entries import MODEL, WEIGHTS, Calibrated, Ingredients, Meta
 from perftool.model.identity import identity
 from perftool.model.int8.quantize import quantize
-from perftool.record import ModelIdentity, Prepared
+from perftool.record import Prepared
 
 Progress = Callable[[str, int, int], None]
 """Called with a stage's name, how much of it is done, and how much there is."""

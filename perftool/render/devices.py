@@ -4,7 +4,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from perftool.record import Device, DeviceFound
+from perftool.machine import Device, DeviceFound
 
 
 def device_table(devices: tuple[Device, ...]) -> Table:

@@ -7,7 +7,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from perftool.record import Finding
+from perftool.machine import Finding
 from perftool.render.numbers import plain
 
 STYLES = {"ok": "green", "warning": "yellow", "unknown": "dim"}

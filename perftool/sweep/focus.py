@@ -12,7 +12,7 @@ from perftool.analysis.effort import (
 )
 from perftool.analysis.stats import samples_needed
 from perftool.analysis.summary import summarize
-from perftool.record import Focused, Run
+from perftool.journal import Focused, Run
 from perftool.spec import Closed, ClosedLoad
 from perftool.sweep.remaining import remaining
 

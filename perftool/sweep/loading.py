@@ -21,19 +21,8 @@ from perftool.bench.isolate import Child, expect, refuse
 from perftool.errors import ResumeRefusedError, UsageError
 from perftool.images.dataset import images_for
 from perftool.job import Compile, Job, Offer, Visit
-from perftool.record import (
-    Compiled,
-    Failed,
-    Finished,
-    Header,
-    Offered,
-    Planned,
-    Prepared,
-    Progress,
-    Record,
-    Started,
-    Visited,
-)
+from perftool.journal import Finished, Header, Planned, Record, Started
+from perftool.record import Compiled, Failed, Offered, Prepared, Progress, Visited
 from perftool.spec import Closed, Configuration, Images, Open, Profile, Sync
 from perftool.sweep.locks import hold
 from perftool.sweep.plan import is_batching, plan

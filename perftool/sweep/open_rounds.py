@@ -10,7 +10,8 @@ from statistics import median
 from perftool.analysis.effort import percentile_allowed, repeats_left
 from perftool.analysis.evidence import disturbed, speaking, throughput_fps
 from perftool.analysis.stats import samples_needed
-from perftool.record import Offered, Record, Run, Visited
+from perftool.journal import Record, Run
+from perftool.record import Offered, Visited
 from perftool.spec import Closed, Configuration, Load, Open
 from perftool.sweep.rates import BURST_OVER_WINDOW, enough
 from perftool.sweep.rounds import VisitLeft, key, shuffled

@@ -9,7 +9,8 @@ from itertools import pairwise
 from statistics import fmean
 
 from perftool.analysis.effort import extra_visits, extra_visits_allowed
-from perftool.record import Compiled, Entry, Evaluated, Prepared, Record, Run, Started, Visited
+from perftool.journal import Entry, Record, Run, Started
+from perftool.record import Compiled, Evaluated, Prepared, Visited
 from perftool.spec import Open
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load

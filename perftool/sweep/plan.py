@@ -11,7 +11,8 @@ import msgspec
 
 from perftool.bench.devices import batch_size
 from perftool.errors import DeviceMissingError
-from perftool.record import Device, DeviceFound, DeviceMissing, HostInfo, LeftOut, Planned
+from perftool.journal import LeftOut, Planned
+from perftool.machine import Device, DeviceFound, DeviceMissing, HostInfo
 from perftool.spec import (
     Closed,
     ClosedLoad,

@@ -37,18 +37,9 @@ from perftool.job import (
     Rank,
     Revert,
 )
+from perftool.machine import DeviceFound
 from perftool.model.placing import place_model
-from perftool.record import (
-    Answer,
-    Controlled,
-    Described,
-    DeviceFound,
-    Evaluated,
-    Prepared,
-    Progress,
-    Ranked,
-    Written,
-)
+from perftool.record import Answer, Controlled, Described, Evaluated, Prepared, Progress, Ranked, Written
 from perftool.spec import Configuration, Explicit, Images, ModelFile, ModelSource, Precision, WeightFormat
 from perftool.sweep.duel import Contender, duel
 from perftool.sweep.locks import hold

@@ -11,19 +11,8 @@ from typing import Literal
 from msgspec import Struct
 
 from perftool.errors import PerftoolError
-from perftool.record import (
-    ATTEMPTS,
-    MEASURING,
-    Compiled,
-    Entry,
-    Evaluated,
-    Failed,
-    Planned,
-    Prepared,
-    Record,
-    Run,
-    Started,
-)
+from perftool.journal import ATTEMPTS, MEASURING, Entry, Planned, Record, Run, Started
+from perftool.record import Compiled, Evaluated, Failed, Prepared
 from perftool.spec import (
     WEIGHT_FORMAT,
     Explicit,

@@ -12,7 +12,8 @@ from msgspec import Struct, structs
 from perftool.analysis.effort import repeats_left
 from perftool.analysis.evidence import disturbed
 from perftool.job import Offer, Visit
-from perftool.record import Focused, Record, Run, Visited
+from perftool.journal import Focused, Record, Run
+from perftool.record import Visited
 from perftool.spec import Closed, Configuration, Load, Open, Policy, Profile
 from perftool.sweep.plan import loads
 

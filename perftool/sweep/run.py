@@ -22,30 +22,10 @@ from perftool.cache import cache_folder, evaluations_folder
 from perftool.errors import InterruptedRunError, PerftoolError, ResumeRefusedError
 from perftool.images.dataset import images_for
 from perftool.job import Compile, Evaluate, Prepare, Probe, Quantization
+from perftool.journal import FORMAT, Allowed, Entry, Finished, Header, Planned, Record, Run, Started
+from perftool.machine import Device, DeviceFound, DeviceMissing
 from perftool.model.identity import identity
-from perftool.record import (
-    FORMAT,
-    Allowed,
-    Answer,
-    Compiled,
-    Device,
-    DeviceFound,
-    DeviceMissing,
-    Entry,
-    Evaluated,
-    Failed,
-    Finished,
-    Header,
-    Offered,
-    Planned,
-    Prepared,
-    Probed,
-    Progress,
-    Record,
-    Run,
-    Started,
-    Visited,
-)
+from perftool.record import Answer, Compiled, Evaluated, Failed, Offered, Prepared, Probed, Progress, Visited
 from perftool.spec import ImageFiles, Images, Profile, ReferenceModel, SyntheticImages, WeightFormat
 from perftool.sweep.children import WarmChildren
 from perftool.sweep.focus import next_focus

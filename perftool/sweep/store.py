@@ -16,7 +16,8 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError
-from perftool.record import FORMAT, Entry, Header, HostInfo, ModelIdentity, Record, Run
+from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Record, Run
+from perftool.machine import HostInfo
 from perftool.spec import Profile
 from perftool.sweep.profile import load_profile, to_toml
 

@@ -14,7 +14,8 @@ import pytest
 
 from perftool.bench.isolate import Child, ask_once
 from perftool.job import Compile, Probe, Visit
-from perftool.record import Answer, Compiled, DeviceFound, DeviceMissing, Failed, Probed, Visited
+from perftool.machine import DeviceFound, DeviceMissing
+from perftool.record import Answer, Compiled, Failed, Probed, Visited
 from perftool.spec import Closed, Configuration, Explicit, Load, Sync, SyntheticImages
 
 INPUTS = SyntheticImages(part="evaluation", count=4)

@@ -13,7 +13,8 @@ from outcome import one_line
 from tiny import write_tiny_model
 
 from perftool.analysis.open_load import rate_points
-from perftool.record import Compiled, Finished, Offered, Planned, Prepared, Started, Visited
+from perftool.journal import Finished, Planned, Started
+from perftool.record import Compiled, Offered, Prepared, Visited
 from perftool.spec import Closed, Sync
 from perftool.sweep.store import JOURNAL, read
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from outcome import one_line
 
-from perftool.record import Allowed, Compiled, Finished, Focused, Offered, Run, Surveyed, Visited
+from perftool.journal import Allowed, Finished, Focused, Run, Surveyed
+from perftool.record import Compiled, Offered, Visited
 from perftool.spec import Closed, EndToEnd
 from perftool.sweep.store import read
 

@@ -15,7 +15,8 @@ import pytest
 from outcome import one_line
 from tiny import write_tiny_model
 
-from perftool.record import Compiled, Evaluated, Failed, Finished, Prepared, Run, Visited
+from perftool.journal import Finished, Run
+from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
 

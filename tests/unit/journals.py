@@ -3,26 +3,20 @@
 import math
 from dataclasses import dataclass, field, replace
 
-from perftool.record import (
+from perftool.journal import (
     FORMAT,
-    Compiled,
-    Conditions,
     Entry,
-    Evaluated,
-    Executed,
-    Failed,
     Finished,
     Header,
-    HostInfo,
-    ImageFaults,
     LeftOut,
     ModelIdentity,
     Planned,
     Record,
     Run,
     Started,
-    Visited,
 )
+from perftool.machine import Conditions, HostInfo
+from perftool.record import Compiled, Evaluated, Executed, Failed, ImageFaults, Visited
 from perftool.spec import Closed, Configuration, Explicit, Grid, Hint, Profile, ReferenceModel, Sync
 
 SECOND = 1_000_000_000

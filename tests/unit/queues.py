@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from perftool.bench.engine import FakeEngine
 from perftool.bench.load import arrivals
 from perftool.bench.offer import offer
-from perftool.record import Conditions, Offered
+from perftool.machine import Conditions
+from perftool.record import Offered
 from perftool.spec import Arrivals, Open
 
 MS = 1_000_000

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from perftool.bench import doctor, energy
 from perftool.cli.main import app
-from perftool.record import Conditions, Finding
+from perftool.machine import Conditions, Finding
 from perftool.render.doctor import finding_table, verdict
 
 CPUS = "sys/devices/system/cpu"

@@ -14,7 +14,8 @@ from perftool.analysis.effort import (
     repeats_left,
 )
 from perftool.analysis.summary import summarize
-from perftool.record import Allowed, Entry, Failed, Focused, Offered, Run, Visited
+from perftool.journal import Allowed, Entry, Focused, Run
+from perftool.record import Failed, Offered, Visited
 from perftool.spec import Closed, Limits, Open, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.remaining import remaining

@@ -15,18 +15,8 @@ from perftool.analysis.load_run import LoadRun, load_run
 from perftool.analysis.open_load import rate_points
 from perftool.analysis.rate_bound import rate_under_bound
 from perftool.cli.load import announcement
-from perftool.record import (
-    FORMAT,
-    Compiled,
-    Entry,
-    Executed,
-    Header,
-    ModelIdentity,
-    Planned,
-    Record,
-    Run,
-    Visited,
-)
+from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Planned, Record, Run
+from perftool.record import Compiled, Executed, Visited
 from perftool.render.load_run import answer_line, load_files, load_view
 from perftool.render.open_load import Curve, latency_against_rate
 from perftool.render.plotting import STYLE

@@ -12,7 +12,8 @@ from perftool.analysis.open_load import rate_points
 from perftool.analysis.rate_bound import RateUnderBound, rate_under_bound
 from perftool.analysis.result import RatePoint
 from perftool.errors import UsageError
-from perftool.record import DeviceFound, Offered
+from perftool.machine import DeviceFound
+from perftool.record import Offered
 from perftool.spec import Explicit, Grid, Limits, Profile
 from perftool.sweep.loading import only_one
 from perftool.sweep.plan import plan

@@ -12,7 +12,7 @@ from rich.console import Console
 from perftool.analysis.choose import choose
 from perftool.analysis.result import Recommendation
 from perftool.analysis.summary import summarize
-from perftool.record import Entry, Run
+from perftool.journal import Entry, Run
 from perftool.render.plots import draw
 from perftool.render.tables import run_view
 from perftool.spec import Limits

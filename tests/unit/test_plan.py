@@ -6,24 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perftool.errors import DeviceMissingError, PerftoolError
-from perftool.record import (
-    Compiled,
-    Conditions,
-    Device,
-    DeviceFound,
-    DeviceMissing,
-    Entry,
-    Evaluated,
-    Failed,
-    Header,
-    HostInfo,
-    ModelIdentity,
-    Planned,
-    Prepared,
-    Record,
-    Run,
-    Visited,
-)
+from perftool.journal import Entry, Header, ModelIdentity, Planned, Record, Run
+from perftool.machine import Conditions, Device, DeviceFound, DeviceMissing, HostInfo
+from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.spec import Closed, Explicit, Grid, Hint, Load, Policy, Profile, Sync
 from perftool.sweep.plan import loads, plan
 from perftool.sweep.profile import load_profile, shipped

@@ -11,7 +11,7 @@ from matplotlib.text import Annotation
 
 from perftool.analysis.choose import choose
 from perftool.analysis.summary import summarize
-from perftool.record import Run
+from perftool.journal import Run
 from perftool.render.plots import batch_and_streams, draw, throughput_against_latency
 from perftool.render.plotting import STYLE
 from perftool.spec import Limits

@@ -15,19 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError
-from perftool.record import (
-    FORMAT,
-    Compiled,
-    Entry,
-    Failed,
-    Header,
-    HostInfo,
-    ModelIdentity,
-    Record,
-    Run,
-    Started,
-    Visited,
-)
+from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Record, Run, Started
+from perftool.machine import HostInfo
+from perftool.record import Compiled, Failed, Visited
 from perftool.spec import Grid, Policy, Profile, ReferenceModel
 from perftool.sweep import store
 from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume, resume_differences
@@ -258,7 +248,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from perftool.errors import PerftoolError
-from perftool.record import Failed, Started
+from perftool.journal import Started
+from perftool.record import Failed
 from perftool.sweep.store import read, resume
 folder = Path(sys.argv[1])
 journal, run = resume(folder)

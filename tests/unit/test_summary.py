@@ -9,7 +9,9 @@ from journals import EVALUATIONS, HOST, SECOND, Journal, Measured, changed, comp
 from perftool.analysis.choose import choose
 from perftool.analysis.result import ConfigurationResult, Document, Summary, document
 from perftool.analysis.summary import summarize
-from perftool.record import Conditions, DeviceMissing, Failed, Planned, Prepared, Run, Started, Visited
+from perftool.journal import Planned, Run, Started
+from perftool.machine import Conditions, DeviceMissing
+from perftool.record import Failed, Prepared, Visited
 from perftool.spec import Limits
 
 STEADY = (1.0,)

@@ -17,7 +17,7 @@ from perftool.analysis.choose import choose
 from perftool.analysis.metrics import LATENCY_SYNC, THROUGHPUT
 from perftool.analysis.stats import Estimate
 from perftool.analysis.summary import summarize
-from perftool.record import Run
+from perftool.journal import Run
 from perftool.render.numbers import plain, with_interval
 from perftool.render.tables import best_first, recommendation_view, run_view
 from perftool.spec import Limits, Objective
