@@ -92,11 +92,15 @@ class Prepare(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 
 
 class Rank(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="rank"):
-    """Measure the error that each quantized layer adds, from one pass of images through the float model."""
+    """Measure the error that each quantized layer adds, from one pass of images through the float model.
+
+    The first `most` images that can be read are taken.
+    """
 
     float_path: str
     int8_path: str
     images: Images
+    most: Count
 
 
 class Revert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="revert"):

@@ -98,8 +98,13 @@ class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def changes(evaluated: Evaluated, reference: Evaluated, names: Sequence[str]) -> tuple[Change, ...]:
     """List the images whose likeliest class differs from the reference's, lost ones first.
 
-    `names` are those of the evaluated images, in their order. Both must be evaluations of the same images.
+    `names` are those of all images of the set, in their order. Evaluations of different images have nothing
+    to be listed.
     """
+    if evaluated.images != reference.images or evaluated.left_out != reference.left_out:
+        return ()
+    left_out = set(reference.left_out)
+    names = [name for name in names if name not in left_out]
     labels = evaluated.labels or (None,) * len(names)
     found = [
         Change(image=name, label=label, reference=then[0], variant=now[0], kind=_kind(label, then[0], now[0]))

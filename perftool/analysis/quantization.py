@@ -116,7 +116,7 @@ def bound_warnings(accuracy: AccuracyResult, max_drop_pp: float, *, searched: bo
         needs = images_needed(accuracy, max_drop_pp)
         told.append(
             f"uncertain: the drop's interval, {low:+.2f} to {high:+.2f} pp, crosses the bound of "
-            f"{max_drop_pp:g} pp" + (f"; {needs} would settle it" if needs else "")
+            f"{max_drop_pp:g} pp" + (f"; to settle it takes {needs}" if needs else "")
         )
     if searched:
         told.append(

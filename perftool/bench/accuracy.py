@@ -6,7 +6,7 @@ timed for comparison: batch and streams change the duration, not the classes.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -94,14 +94,14 @@ def _name(images: Images, index: int) -> str:
     return images.files[index] if isinstance(images, ImageFiles) else f"{images.part} image {index}"
 
 
-def top_classes(scores: NDArray[Any], *, first_image: int = 0) -> list[tuple[int, ...]]:
+def top_classes(scores: NDArray[Any], numbers: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the likeliest classes of each row of scores, at most five; the lowest index wins a tie.
 
-    `first_image` is the position of the first row in its set, for the error about NaN (PerftoolError).
+    `numbers` are the rows' positions in their set, for the error about NaN (PerftoolError).
     """
     rows = np.asarray(scores, dtype=np.float64)
     if np.isnan(rows).any():
-        bad = first_image + int(np.isnan(rows).any(axis=1).argmax())
+        bad = numbers[int(np.isnan(rows).any(axis=1).argmax())]
         raise PerftoolError(f"the model answers image {bad} (counted from 0) with NaN")
     order = np.argsort(-rows, axis=1, kind="stable")[:, :TOP]
     return [tuple(map(int, row)) for row in order]
@@ -179,7 +179,8 @@ def _collect(flying: _Flying, first_image: int) -> list[Seen]:
     flying.slot.request.wait()
     scores = np.asarray(flying.slot.request.get_output_tensor().data)
     used = sum(image.pixels is not None for image in flying.images)
-    tops = iter(top_classes(scores[:used].reshape(used, -1), first_image=first_image) if used else ())
+    numbers = [number for number, image in enumerate(flying.images, first_image) if image.pixels is not None]
+    tops = iter(top_classes(scores[:used].reshape(used, -1), numbers) if used else ())
     return [
         Seen(top=next(tops) if image.pixels is not None else (), found=image.found) for image in flying.images
     ]

@@ -32,8 +32,11 @@ class Seen(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     found: tuple[str, ...]
 
 
-def key(job: Evaluate, images: str) -> str:
-    """Return the SHA-256 of all that an evaluation's classes depend on; `images` is their digest."""
+def key(job: Evaluate, images: str, hardware: str) -> str:
+    """Return the SHA-256 of all that an evaluation's classes depend on.
+
+    `images` is the digest of the set, `hardware` names what the device is, driver included.
+    """
     here = host.identity()
     whole = hashlib.sha256()
     for path in (Path(job.model_path), Path(job.model_path).with_suffix(".bin")):
@@ -42,7 +45,8 @@ def key(job: Evaluate, images: str) -> str:
                 whole.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    said = (RECIPE, job.device, job.setting, images, version("openvino"), here.cpu, here.isa)
+    versions = [version(name) for name in ("openvino", "opencv-python-headless", "pillow")]
+    said = (RECIPE, job.device, hardware, job.setting, images, versions, here.cpu, here.isa)
     whole.update(msgspec.json.encode(said))
     return whole.hexdigest()
 

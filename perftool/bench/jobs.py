@@ -12,7 +12,7 @@ import openvino as ov
 
 from perftool.bench.accuracy import classify
 from perftool.bench.evaluations import kept, key
-from perftool.bench.openvino_engine import compile_model, resolved_properties
+from perftool.bench.openvino_engine import compile_model, full_names, resolved_properties
 from perftool.bench.probe import available, probe
 from perftool.bench.visiting import Compilation
 from perftool.errors import PerftoolError
@@ -107,12 +107,13 @@ class Bench:
         return self._compilation
 
     def _evaluate(self, job: Evaluate) -> Evaluated:
-        started = time.perf_counter_ns()
+        core = ov.Core()
         model = load(ModelFile(path=job.model_path), 1)
-        compiled, _ = compile_model(ov.Core(), model, job.device, job.setting)
+        compiled, _ = compile_model(core, model, job.device, job.setting)
         resolved = resolved_properties(compiled)
-        images = digest(job.images)
-        with kept(Path(job.cache), key(job, images)) as done:
+        images = digest(job.images, lambda done, total: self._watch("look at the images", done, total))
+        with kept(Path(job.cache), key(job, images, full_names(core, job.device))) as done:
+            started = time.perf_counter_ns()
             found = classify(
                 compiled,
                 job.images,
@@ -120,6 +121,7 @@ class Bench:
                 labelled=job.labelled,
                 kept=done,
             )
+            duration_ns = time.perf_counter_ns() - started
         return Evaluated(
             precision=job.precision,
             weight_format=job.weight_format,
@@ -133,7 +135,7 @@ class Bench:
             left_out=found.left_out,
             faults=found.faults,
             reused=found.reused,
-            duration_ns=time.perf_counter_ns() - started,
+            duration_ns=duration_ns,
         )
 
 

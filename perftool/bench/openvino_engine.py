@@ -80,6 +80,17 @@ def writable_properties(core: ov.Core, device: str) -> frozenset[str]:
     return frozenset(set.intersection(*sets)) if sets else frozenset()
 
 
+def full_names(core: ov.Core, device: str) -> str:
+    """Name the hardware devices behind a device, and their driver where they tell."""
+    found = []
+    for name in hardware(device, tuple(core.available_devices)):
+        supported = set(core.get_property(name, "SUPPORTED_PROPERTIES"))
+        wanted = ("FULL_DEVICE_NAME", "DEVICE_ARCHITECTURE", "NPU_DRIVER_VERSION")
+        told = [str(core.get_property(name, one)) for one in wanted if one in supported]
+        found.append(f"{name}: {', '.join(told)}")
+    return "; ".join(found)
+
+
 def resolved_properties(compiled: Any) -> dict[str, str]:
     """Read the properties that a compiled model settled on, also behind a virtual device."""
     found: dict[str, str] = {}

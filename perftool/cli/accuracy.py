@@ -1,6 +1,6 @@
 """`perftool accuracy`: what each precision costs in accuracy, without a sweep."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -35,12 +35,10 @@ def accuracy(
     json: options.Json = False,
 ) -> None:
     """Compare the accuracy of the precisions. Stopped, it goes on where it was when it is asked again."""
-    from perftool.analysis.accuracy import reference_of
     from perftool.cli.images import image_source
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.watching import watching
     from perftool.errors import InterruptedRunError
-    from perftool.images.dataset import images_for
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
     from perftool.render.accuracy import accuracy_notes, accuracy_table, changes_table
@@ -61,14 +59,12 @@ def accuracy(
     header = new_header(profile)
     try:
         with watching() as watcher:
-            evaluated = evaluations(header, watcher)
+            found = evaluations(header, watcher)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "stopped; what was classified is kept, and the same command goes on from there"
         ) from None
-    reference = reference_of(evaluated)
-    assert reference is not None, "FP32 in f32 is always evaluated"
-    view = accuracy_view(header, evaluated, reference, _names(images_for(profile)[1], reference))
+    view = accuracy_view(header, found)
     if json:
         print_json(view)
         return
@@ -78,24 +74,31 @@ def accuracy(
         print_rich(*(changes_table(row.precision, row.changes) for row in compared))
 
 
-def accuracy_view(
-    header: "Header", evaluated: "list[Evaluated]", reference: "Evaluated", names: list[str]
-) -> "AccuracyView":
-    """Put together what is shown of evaluations of the images `names`."""
-    from perftool.analysis.accuracy import changes, compare
+class Evaluations(NamedTuple):
+    """Evaluations, the names of all their images, and the precisions that are worth a row."""
+
+    results: "list[Evaluated]"
+    names: list[str]
+    precisions: frozenset[str]
+
+
+def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
+    """Put together what is shown of evaluations."""
+    from perftool.analysis.accuracy import changes, compare, reference_of
     from perftool.analysis.summary import accuracy_of
     from perftool.published.catalogue import known
     from perftool.record import ImageFaults
     from perftool.render.accuracy import AccuracyRow, AccuracyView, Published
 
+    reference = reference_of(found.results)
+    assert reference is not None, "FP32 in f32 is always evaluated"
     published = None
     if header.model.published:
-        found = known(header.model.name).published
-        published = Published(top1=found.top1, top5=found.top5, images=found.images, on=found.dataset)
-    wanted = header.profile.grids[0].precisions
+        told = known(header.model.name).published
+        published = Published(top1=told.top1, top5=told.top5, images=told.images, on=told.dataset)
     rows = []
-    for one in evaluated:
-        if one.precision in wanted:
+    for one in found.results:
+        if one.precision in found.precisions:
             fresh = len(one.top5) + len(one.left_out) - one.reused
             row = AccuracyRow(
                 precision=one.precision,
@@ -104,7 +107,7 @@ def accuracy_view(
                 accuracy=compare(one, reference),
                 images_per_second=fresh * 1e9 / one.duration_ns if fresh else None,
                 reused=one.reused,
-                changes=changes(one, reference, names),
+                changes=changes(one, reference, found.names),
             )
             rows.append(row)
     return AccuracyView(
@@ -117,18 +120,20 @@ def accuracy_view(
     )
 
 
-def _names(images: "Images", reference: "Evaluated") -> list[str]:
-    """Return the names of the images that were evaluated."""
+def _names(images: "Images") -> list[str]:
+    """Return the names of a set's images."""
     from perftool.spec import ImageFiles
 
-    if not isinstance(images, ImageFiles):
-        return [f"{images.part} image {index}" for index in range(images.count)]
-    left_out = set(reference.left_out)
-    return [name for name in images.files if name not in left_out]
+    if isinstance(images, ImageFiles):
+        return list(images.files)
+    return [f"{images.part} image {index}" for index in range(images.count)]
 
 
-def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
-    """Evaluate FP32, the reference, and every precision of the profile that its device has."""
+def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
+    """Evaluate FP32, the reference, and every precision of the profile that its device has.
+
+    Of a model that comes quantized FP32 is the same file as INT8, and gets no row of its own.
+    """
     import tempfile
     from pathlib import Path
 
@@ -160,4 +165,5 @@ def evaluations(header: "Header", watcher: "Watcher") -> "list[Evaluated]":
         if isinstance(evaluated, Failed):
             raise refuse(evaluated)
         results.append(evaluated)
-    return results
+    planned_precisions = frozenset(one.precision for one in made.configurations if not one.baseline)
+    return Evaluations(results, _names(images), planned_precisions)

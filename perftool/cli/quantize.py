@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from perftool.spec import Dataset, Images, ModelSource
 
 
+#: How many images judge a bound where the command line does not say.
+EVALUATION_IMAGES = 1000
+
+
 class Method(StrEnum):
     """Who chooses the layers to keep in floating point."""
 
@@ -34,8 +38,8 @@ def quantize(
         int, typer.Option("--calibration-images", min=1, help="How many images calibrate.")
     ] = 300,
     evaluation_images: Annotated[
-        int, typer.Option(min=1, help="How many images at most judge --max-drop.")
-    ] = 1000,
+        int | None, typer.Option(min=1, help="How many images at most judge --max-drop. Default: 1000.")
+    ] = None,
     preset: Annotated[
         Literal["MIXED", "PERFORMANCE"],
         typer.Option(help="MIXED: asymmetric activations; PERFORMANCE: symmetric."),
@@ -56,9 +60,9 @@ def quantize(
         ),
     ] = None,
     method: Annotated[
-        Method,
+        Method | None,
         typer.Option(help="How --max-drop chooses layers: by their errors, or as NNCF does."),
-    ] = Method.ranked,
+    ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -66,7 +70,7 @@ def quantize(
     from perftool.cli.images import image_source
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.watching import watching
-    from perftool.errors import InputError
+    from perftool.errors import InputError, UsageError
     from perftool.job import Quantization
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
@@ -75,11 +79,15 @@ def quantize(
     from perftool.sweep.quantizing import Order
     from perftool.sweep.quantizing import quantize as carry_out
 
+    if max_drop is None and (method or evaluation_images):
+        raise UsageError("--method and --evaluation-images go with --max-drop")
     if output.suffix != ".xml":
         raise InputError(f"{output}: a model file's name must end in .xml")
     source = parse_source(model, str(weights) if weights else None)
     source, chosen = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
-    calibrating, judging = _images(source, chosen, images, evaluation_images if max_drop is not None else 0)
+    calibrating, judging = _images(
+        source, chosen, images, 0 if max_drop is None else evaluation_images or EVALUATION_IMAGES
+    )
     order = Order(
         model=source,
         quantization=Quantization(
@@ -92,7 +100,7 @@ def quantize(
         output=output,
         device=device,
         max_drop_pp=max_drop,
-        method=method.value,
+        method=(method or Method.ranked).value,
         images=judging,
         labelled=isinstance(judging, ImageFiles) or isinstance(source, ReferenceModel),
     )

@@ -72,6 +72,7 @@ def sweep(
     from perftool.journal import Allowed
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
+    from perftool.spec import Dataset
     from perftool.sweep.profile import load_profile, override
     from perftool.sweep.run import resume_sweep
     from perftool.sweep.run import sweep as run_sweep
@@ -116,7 +117,8 @@ def sweep(
     source = chosen.model
     if model or weights:
         source = parse_source(model or _name(chosen.model), str(weights) if weights else None)
-    source, images = preprocessed(source, images, preprocess)
+    own = chosen.images if isinstance(chosen.images, Dataset) else None
+    source, images = preprocessed(source, images or own, preprocess)
     effort = {"extra_visits": extra_visits, "carry_percentile": carry_percentile or None}
     resolved = override(chosen, model=source, images=images, **given, **effort)  # type: ignore[arg-type]
     folder = out or options.default_folder(_name(resolved.model))

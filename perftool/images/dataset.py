@@ -73,8 +73,9 @@ def draw(files: ImageFiles, count: int, seed: int) -> ImageFiles:
 def images_for(profile: Profile) -> tuple[Images, Images]:
     """Return a profile's calibration and evaluation images, which share none.
 
-    A calibration folder may be a data set of any form; its labels calibrate nothing. Raises InputError when a
-    data set cannot be read, is too small, or shares a file with the calibration folder.
+    A calibration folder may be a data set of any form; its labels calibrate nothing. Where no precision is
+    quantized nothing calibrates, and all images may evaluate. Raises InputError when a data set cannot be
+    read, is too small, or shares a file with the calibration folder.
     """
     source = profile.images
     if isinstance(source, Builtin):
@@ -85,6 +86,8 @@ def images_for(profile: Profile) -> tuple[Images, Images]:
         )
     counts = profile.accuracy.dataset
     files = read_dataset(source.directory, source.labels, source.geometry)
+    if not any("INT8" in grid.precisions for grid in profile.grids):
+        return replace(files, files=(), labels=(), missing=0), draw(files, counts.evaluation, profile.seed)
     if source.calibration is None:
         return split(files, counts.calibration, counts.evaluation, profile.seed)
     calibration = replace(

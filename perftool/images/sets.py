@@ -52,6 +52,7 @@ DEFAULT_GEOMETRY: Final[Geometry] = "central-crop"
 
 _THREADS_AT_MOST: Final = 8
 _AHEAD_PER_THREAD: Final = 4
+_PROGRESS_EVERY: Final = 256
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -147,11 +148,12 @@ def image_count(images: Images) -> int:
     return len(images.files) if isinstance(images, ImageFiles) else images.count
 
 
-def digest(images: Images) -> str:
+def digest(images: Images, progress: Callable[[int, int], None] = lambda done, total: None) -> str:
     """Return the SHA-256 of a set: the files' names, classes and contents, and any geometry but the default.
 
     Of a built-in set it covers part, count and the pixels of one image of each class, which stand for the
-    code that draws the rest. Raises InputError, naming it, for a file that is not there any more.
+    code that draws the rest. A file that cannot be read counts as that, as it does wherever images are read.
+    `progress` is called now and then: a large set takes minutes on a slow disk.
     """
     whole = hashlib.sha256()
     if isinstance(images, SyntheticImages):
@@ -162,10 +164,22 @@ def digest(images: Images) -> str:
     if images.geometry != DEFAULT_GEOMETRY:
         whole.update(f"{images.geometry}\n".encode())
     folder = Path(images.directory)
-    contents = _in_order(lambda name: hashlib.sha256(read_bytes(folder / name)).hexdigest(), images.files)
-    for name, label, content in itertools.zip_longest(images.files, images.labels, contents):
+    contents = _in_order(lambda name: _content(folder / name), images.files)
+    for done, (name, label, content) in enumerate(
+        itertools.zip_longest(images.files, images.labels, contents)
+    ):
         whole.update(f"{name}\0{label}\0{content}\n".encode())
+        if done % _PROGRESS_EVERY == 0:
+            progress(done, len(images.files))
     return whole.hexdigest()
+
+
+def _content(path: Path) -> str:
+    """Return the SHA-256 of a file, or that it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return "unreadable"
 
 
 def _draw(part: Literal["calibration", "evaluation"], index: int) -> Image:
@@ -189,16 +203,6 @@ def _in_order(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator
 
 
 # ---------------------------------------------------------------- one image
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a whole file; raise InputError, naming it, where that fails."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def preprocess(image: Image, size: tuple[int, int], geometry: Geometry = DEFAULT_GEOMETRY) -> Image:

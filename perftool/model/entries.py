@@ -33,11 +33,15 @@ _ABANDONED_UNLOCKABLE_AFTER_S: Final = 86_400
 
 
 class Calibrated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an INT8 file depends on besides its model. `images` is the digest of the calibration set."""
+    """What an INT8 file depends on besides its model. `images` is the digest of the calibration set.
+
+    `decoder` names the versions of what decodes them.
+    """
 
     nncf: str
     images: str
     count: int
+    decoder: str
     preset: str
     fast_bias_correction: bool
     ignored: tuple[str, ...]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import openvino as ov
@@ -83,6 +83,7 @@ def _calibrated(how: Quantization) -> Calibrated:
         nncf=version("nncf"),
         images=digest(how.calibration),
         count=image_count(how.calibration),
+        decoder=f"{version('opencv-python-headless')}, {version('pillow')}",
         preset=how.preset,
         fast_bias_correction=how.fast_bias_correction,
         ignored=how.ignored,
@@ -97,17 +98,18 @@ def _make(
     with _cache_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
         entries.sweep_abandoned(cache)
-    variant, note = _variant(job, progress)
+    made = _variant(job, progress)
     progress("write the file", 0, 1)
     with _cache_errors(cache), entries.workplace(entry) as folder:
-        ov.save_model(variant, folder / MODEL, compress_to_fp16=job.weight_format == "fp16" and not note)
+        compress = job.weight_format == "fp16" and not made.note
+        ov.save_model(made.model, folder / MODEL, compress_to_fp16=compress)
         # Reading it back refuses weights that end early.
         sources.read(folder / MODEL)
         meta = Meta(
             ingredients=ingredients,
             model=model,
-            calibration_images=ingredients.calibrated.count if ingredients.calibrated and not note else 0,
-            note=note,
+            calibration_images=made.calibration_images,
+            note=made.note,
             parts={name: entries.part(folder / name) for name in (MODEL, WEIGHTS)},
         )
         entries.publish(folder, entry, meta)
@@ -115,19 +117,27 @@ def _make(
     return meta
 
 
-def _variant(job: Prepare, progress: Progress) -> tuple[ov.Model, str]:
-    """Return the model to be written, and a note if it is not what its format promises."""
+class _Made(NamedTuple):
+    """A model to be written, how many images calibrated it, and a note if it is not what was asked for."""
+
+    model: ov.Model
+    calibration_images: int = 0
+    note: str = ""
+
+
+def _variant(job: Prepare, progress: Progress) -> _Made:
+    """Make the model of one weight format."""
     if job.weight_format == "fp32":
         progress("build the model", 0, 1)
         model = sources.load(job.model, 1)
-        return model, _AS_IT_IS if sources.is_quantized(model) else ""
+        return _Made(model, note=_AS_IT_IS if sources.is_quantized(model) else "")
     full = prepare(msgspec.structs.replace(job, weight_format="fp32"), progress)
     model = sources.read(full.path)
     if sources.is_quantized(model):
-        return model, _AS_IT_IS
+        return _Made(model, note=_AS_IT_IS)
     if job.weight_format == "fp16":
-        return model, ""
-    return quantize(model, job.quantization, progress), ""
+        return _Made(model)
+    return _Made(*quantize(model, job.quantization, progress))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ ROUNDS = 8
 SECONDS = 1.0
 _COMPLETIONS = 8
 _WARMUP_SECONDS = 2.0
-_STALL_SECONDS = 180.0
+STALL_SECONDS = 180.0
 
 
 class Contender(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,7 +57,7 @@ def duel(
             job = Compile(
                 configuration=one.configuration, model_path=one.model_path, inputs=inputs, incarnation=0
             )
-            compiled.append(expect(child.ask(job, _STALL_SECONDS), Compiled))
+            compiled.append(expect(child.ask(job, STALL_SECONDS), Compiled))
         speeds: list[dict[int, float]] = [{} for _ in contenders]
         for round_ in range(ROUNDS):
             progress(round_, ROUNDS)
@@ -71,7 +71,7 @@ def duel(
                     completions_per_request=_COMPLETIONS,
                     warmup_ceiling_seconds=_WARMUP_SECONDS,
                 )
-                visited = expect(children[turn].ask(job_, _STALL_SECONDS), Visited)
+                visited = expect(children[turn].ask(job_, STALL_SECONDS), Visited)
                 speeds[turn][round_] = throughput_fps(visited)
     finally:
         for child in children:

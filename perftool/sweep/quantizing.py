@@ -5,6 +5,7 @@ device and in the precision that will be deployed, measure. Which layers to keep
 (`restoring`), or by NNCF's own accuracy control, whose promise is checked again on the device.
 """
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -16,17 +17,15 @@ from perftool.analysis.accuracy import compare
 from perftool.analysis.quantization import (
     Method,
     QuantizationReport,
-    Speed,
     Trial,
     bound_warnings,
     layer_reports,
     speed_warnings,
 )
 from perftool.analysis.result import AccuracyResult
-from perftool.bench import host
 from perftool.bench.isolate import ask_once, expect
 from perftool.cache import cache_folder, evaluations_folder
-from perftool.errors import DeviceMissingError, InputError, NothingPassesError, ResumeRefusedError
+from perftool.errors import DeviceMissingError, InputError, NothingPassesError
 from perftool.job import (
     ControlAccuracy,
     Describe,
@@ -40,10 +39,15 @@ from perftool.job import (
 from perftool.machine import DeviceFound
 from perftool.model.placing import place_model
 from perftool.record import Answer, Controlled, Described, Evaluated, Prepared, Progress, Ranked, Written
-from perftool.spec import Configuration, Explicit, Images, ModelFile, ModelSource, Precision, WeightFormat
-from perftool.sweep.duel import Contender, duel
-from perftool.sweep.locks import hold
-from perftool.sweep.plan import inference_precision, resolve_threads
+from perftool.spec import (
+    ImageFiles,
+    Images,
+    ModelFile,
+    ModelSource,
+    Precision,
+    WeightFormat,
+)
+from perftool.sweep.against_float import Compared, against_float, explicit
 from perftool.sweep.restoring import fewest_kept
 from perftool.sweep.run import INPUTS, Status, Watcher, first, probe
 
@@ -76,11 +80,28 @@ def quantize(order: Order, watcher: Watcher) -> QuantizationReport:
     Raises InputError for a model that comes quantized and for what cannot be read, NothingPassesError where
     no choice of layers keeps the bound, DeviceMissingError, and PerftoolError where a child failed.
     """
+    _check(order)
     device = probe((order.device,), watcher)[0]
     if not isinstance(device, DeviceFound):
         raise DeviceMissingError(f"{device.name}: {device.reason}; {device.advice}")
     with tempfile.TemporaryDirectory() as folder:
         return _Quantizing(order, device, Path(folder), watcher).report()
+
+
+def _check(order: Order) -> None:
+    """Refuse what would fail only after all the work: images without labels, an output that cannot be."""
+    unlabelled = not order.labelled or (isinstance(order.images, ImageFiles) and not order.images.labels)
+    if order.max_drop_pp is not None and unlabelled:
+        raise InputError("--max-drop takes labelled images: name a data set with labels by --dataset")
+    for path in (order.output, order.output.with_suffix(".bin")):
+        if path.is_dir():
+            raise InputError(f"{path}: cannot be written: it is a folder")
+    try:
+        order.output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{order.output}: cannot be written: {error.strerror}") from None
+    if not os.access(order.output.parent, os.W_OK):
+        raise InputError(f"{order.output}: cannot be written: no permission in its folder")
 
 
 class _Chosen(Struct, frozen=True, kw_only=True):
@@ -115,9 +136,9 @@ class _Quantizing:
         ranked = self._rank(full, int8)
         described = self._ask(Describe(model=ModelFile(path=full.path)), Described, "prepare", "layers")
         chosen = self._choose(full, int8, ranked, reference, plain)
-        executed, speed = self._speed(full, chosen.path)
+        compared = self._compare(full, chosen.path)
         place_model(chosen.path, order.output)
-        warnings = list(speed_warnings(speed))
+        warnings = [*self._unread(int8), *compared.notes, *speed_warnings(compared.speed)]
         if chosen.accuracy and order.max_drop_pp is not None:
             searched = chosen.method != "plain"
             warnings += bound_warnings(chosen.accuracy, order.max_drop_pp, searched=searched)
@@ -136,10 +157,17 @@ class _Quantizing:
             seconds=time.monotonic() - self._began,
             peak_rss_bytes=self._peak,
             file_bytes=sum(order.output.with_suffix(end).stat().st_size for end in (".xml", ".bin")),
-            executed=executed,
-            speed=speed,
+            executed=compared.executed,
+            speed=compared.speed,
             warnings=tuple(warnings),
         )
+
+    def _unread(self, int8: Prepared) -> list[str]:
+        """Say how many calibration images could not be read."""
+        asked = self._order.quantization.calibration
+        count = len(asked.files) if isinstance(asked, ImageFiles) else asked.count
+        unread = count - int8.calibration_images
+        return [f"{unread} of {count} calibration images could not be read"] if unread else []
 
     # -------------------------------------------------------- the choice
 
@@ -155,9 +183,7 @@ class _Quantizing:
         as_it_is = _Chosen(path=Path(int8.path), method="plain", kept={}, accuracy=plain)
         if reference is None or plain is None or bound is None:
             return as_it_is
-        if plain.drop_pp is None:
-            raise InputError("--max-drop takes labelled images: name a data set with labels")
-        if plain.drop_pp <= bound:
+        if plain.drop_pp is not None and plain.drop_pp <= bound:
             return as_it_is
         if self._order.method == "nncf":
             return self._controlled(full, ranked, reference, bound)
@@ -235,10 +261,14 @@ class _Quantizing:
         return prepared
 
     def _rank(self, full: Prepared, int8: Prepared) -> Ranked:
-        images = first(self._order.quantization.calibration, RANKING_IMAGES)
-        ranked = self._ask(
-            Rank(float_path=full.path, int8_path=int8.path, images=images), Ranked, "rank", "quantized layers"
-        )
+        images = self._order.quantization.calibration
+        job = Rank(float_path=full.path, int8_path=int8.path, images=images, most=RANKING_IMAGES)
+        ranked = self._ask(job, Ranked, "rank", "quantized layers")
+        if not ranked.layers:
+            raise InputError(
+                f"NNCF quantized no layer of {_name(self._order.model)}: all are ignored, or of kinds that "
+                "it leaves in floating point"
+            )
         self._inferences += ranked.images
         return ranked
 
@@ -252,24 +282,26 @@ class _Quantizing:
             weight_format="int8" if precision == "INT8" else "fp32",
             device=self._device.name,
             precision=precision,
-            setting=self._setting(precision, "auto"),
+            setting=explicit(self._device, precision, "auto"),
             images=self._order.images,
             labelled=self._order.labelled,
             cache=str(evaluations_folder()),
         )
         evaluated = self._ask(job, Evaluated, "evaluate", subject or precision)
-        self._inferences += len(evaluated.top5)
+        self._inferences += len(evaluated.top5) + len(evaluated.left_out) - evaluated.reused
         return evaluated
 
     def _accuracy(self, path: Path, reference: Evaluated, subject: str = "") -> AccuracyResult:
         return compare(self._evaluate(path, "INT8", subject), reference)
 
-    def _setting(self, precision: Precision, streams: int | Literal["auto"]) -> Explicit:
-        return Explicit(
-            inference_precision=inference_precision(precision, self._device.capabilities),
-            streams=streams,
-            threads=resolve_threads(host.identity()),
-        )
+    def _compare(self, full: Prepared, chosen: Path) -> Compared:
+        """Measure the choice against the float variants that the device has."""
+
+        def progress(done: int, total: int) -> None:
+            self._watcher.status(Status(stage="measure", subject="INT8 against float", part=(done, total)))
+
+        inputs = first(self._order.quantization.calibration, INPUTS)
+        return against_float(self._device, full.path, str(chosen), inputs, self._folder, progress)
 
     def _ask(
         self,
@@ -288,44 +320,6 @@ class _Quantizing:
                 self._watcher.status(Status(stage=stage, subject=named, part=part))
 
         return expect(ask_once(job, self._folder / "child.log", _STALL_SECONDS, watch), kind)
-
-    # -------------------------------------------------------- speed
-
-    def _speed(self, full: Prepared, chosen: Path) -> tuple[str, tuple[Speed, ...]]:
-        """Measure the choice against every float variant that the device has, batch 1 and one stream."""
-        floats: list[Precision] = [
-            one for one in ("FP32", "FP16", "BF16") if one == "FP32" or one in self._device.capabilities
-        ]
-        contenders = [self._contender("INT8", chosen)]
-        contenders += [self._contender(one, Path(full.path)) for one in floats]
-
-        def progress(done: int, total: int) -> None:
-            self._watcher.status(Status(stage="measure", subject="INT8 against float", part=(done, total)))
-
-        progress(0, 1)
-        try:
-            with hold((self._device.name,)):
-                inputs = first(self._order.quantization.calibration, INPUTS)
-                found = duel(contenders, inputs, self._folder, lambda _: None, progress)
-        except ResumeRefusedError:
-            return "unknown: another run measures on the device", ()
-        total = sum(one.flops for one in found.compiled.executed) or 1
-        executed = ", ".join(f"{one.precision} {one.flops / total:.0%}" for one in found.compiled.executed)
-        pairs = zip(floats, found.ratios, strict=True)
-        return executed, tuple(Speed(against=name, ratio=ratio) for name, ratio in pairs)
-
-    def _contender(self, precision: Precision, path: Path) -> Contender:
-        return Contender(
-            configuration=Configuration(
-                id=precision,
-                device=self._device.name,
-                precision=precision,
-                batch=1,
-                setting=self._setting(precision, 1),
-                requests=1,
-            ),
-            model_path=str(path),
-        )
 
 
 def _name(model: ModelSource) -> str:

@@ -44,16 +44,16 @@ def files(folder: Path, count: int, label: int = 0) -> ImageFiles:
 
 def test_ties_go_to_the_lowest_index() -> None:
     scores = np.array([[3, 9, 9, 0, 3, 3, 200], [0] * 7], dtype=np.uint8)
-    assert top_classes(scores) == [(6, 1, 2, 0, 4), (0, 1, 2, 3, 4)]
+    assert top_classes(scores, range(2)) == [(6, 1, 2, 0, 4), (0, 1, 2, 3, 4)]
 
 
 def test_few_classes_give_few() -> None:
-    assert top_classes(np.array([[0.1, 0.7, 0.2]], dtype=np.float16)) == [(1, 2, 0)]
+    assert top_classes(np.array([[0.1, 0.7, 0.2]], dtype=np.float16), range(1)) == [(1, 2, 0)]
 
 
 def test_nan_is_an_error_that_names_the_image() -> None:
     with pytest.raises(PerftoolError, match="image 41 "):
-        top_classes(np.array([[0.5, 0.5], [np.nan, 0.5]], dtype=np.float32), first_image=40)
+        top_classes(np.array([[0.5, 0.5], [np.nan, 0.5]], dtype=np.float32), (38, 41))
 
 
 def test_labels_are_shifted_past_the_background(tmp_path: Path) -> None:

@@ -18,6 +18,15 @@ def test_changes_are_listed_lost_first() -> None:
         ("b.jpg", "lost", 1, 2), ("c.jpg", "gained", 3, 1), ("d.jpg", "other", 4, 5),
     ]  # fmt: skip
     assert changes(REFERENCE, REFERENCE, NAMES) == ()
+    others = msgspec.structs.replace(variant, images="another set")
+    assert changes(others, REFERENCE, NAMES) == ()
+
+
+def test_images_that_were_left_out_have_no_change() -> None:
+    reference = msgspec.structs.replace(REFERENCE, left_out=("a0.jpg",))
+    variant = msgspec.structs.replace(reference, top5=((2, 1), (1, 2), (3, 1), (4, 1)))
+    (one,) = changes(variant, reference, ["a0.jpg", *NAMES])
+    assert one.image == "a.jpg"
 
 
 def test_without_labels_a_change_is_a_change() -> None:

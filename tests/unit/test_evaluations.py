@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from perftool.bench.evaluations import Seen, kept
-from perftool.errors import PerftoolError
+from perftool.bench.evaluations import Seen, kept, key
+from perftool.errors import InputError, PerftoolError
+from perftool.job import Evaluate
+from perftool.spec import Explicit, SyntheticImages
 
 CAT = Seen(top=(281, 285), found=())
 GREY = Seen(top=(7,), found=("greyscale",))
@@ -51,3 +54,41 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PerftoolError, match="cannot be written"), kept(tmp_path / "file" / "below", "key"):
         raise AssertionError("nothing is evaluated")
+
+
+def test_the_key_covers_what_the_classes_depend_on(tmp_path: Path) -> None:
+    for name, content in (
+        ("m.xml", b"graph"),
+        ("m.bin", b"weights"),
+        ("n.xml", b"graph"),
+        ("n.bin", b"others"),
+    ):
+        (tmp_path / name).write_bytes(content)
+    setting = Explicit(inference_precision="f32", streams=1, threads=2)
+    job = Evaluate(
+        model_path=str(tmp_path / "m.xml"), weight_format="fp32", device="CPU", precision="FP32", setting=setting,
+        images=SyntheticImages(part="evaluation", count=1), labelled=True, cache="",
+    )  # fmt: skip
+    replace = msgspec.structs.replace
+    keys = [
+        key(job, "images", "a CPU"),
+        key(job, "other images", "a CPU"),
+        key(job, "images", "another CPU, driver 2"),
+        key(replace(job, device="GPU"), "images", "a CPU"),
+        key(replace(job, setting=replace(setting, inference_precision="bf16")), "images", "a CPU"),
+        key(replace(job, model_path=str(tmp_path / "n.xml")), "images", "a CPU"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key(replace(job, labelled=False, weight_format="int8"), "images", "a CPU") == keys[0], (
+        "the same file asked for under another name gives the same classes"
+    )
+
+
+def test_a_model_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    job = Evaluate(
+        model_path=str(tmp_path / "m.xml"), weight_format="fp32", device="CPU", precision="FP32",
+        setting=Explicit(inference_precision="f32", streams=1, threads=2),
+        images=SyntheticImages(part="evaluation", count=1), labelled=True, cache="",
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"m\.xml: cannot be read"):
+        key(job, "images", "a CPU")

@@ -9,7 +9,7 @@ import io
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import openvino as ov
 
@@ -19,8 +19,15 @@ from perftool.job import Quantization
 from perftool.telemetry import silence
 
 
-def quantize(model: ov.Model, how: Quantization, progress: Callable[[str, int, int], None]) -> ov.Model:
-    """Return the INT8 form of a float model of batch 1, calibrated on every image of `how.calibration`.
+class Quantized(NamedTuple):
+    """An INT8 model, and how many images calibrated it: those that could be read."""
+
+    model: ov.Model
+    images: int
+
+
+def quantize(model: ov.Model, how: Quantization, progress: Callable[[str, int, int], None]) -> Quantized:
+    """Return the INT8 form of a float model of batch 1, calibrated on the images of `how.calibration`.
 
     Raises InputError for images that cannot be read and ignored layers that are not there, PerftoolError
     where NNCF refuses the model.
@@ -28,8 +35,9 @@ def quantize(model: ov.Model, how: Quantization, progress: Callable[[str, int, i
     progress("set up NNCF", 0, 1)
     nncf = import_nncf()
     arguments = nncf_arguments(nncf, model, how)
+    images = Calibration(model, how, progress)
     with nncf_at_work(model):
-        return nncf.quantize(model, calibration(nncf, model, how, progress), **arguments)
+        return Quantized(nncf.quantize(model, nncf.Dataset(images), **arguments), images.read)
 
 
 def nncf_arguments(nncf: Any, model: ov.Model, how: Quantization) -> dict[str, Any]:
@@ -45,13 +53,6 @@ def nncf_arguments(nncf: Any, model: ov.Model, how: Quantization) -> dict[str, A
         "target_device": nncf.TargetDevice[how.target],
         "ignored_scope": nncf.IgnoredScope(names=ignored) if ignored else None,
     }
-
-
-def calibration(
-    nncf: Any, model: ov.Model, how: Quantization, progress: Callable[[str, int, int], None]
-) -> Any:
-    """Return the calibration images as NNCF takes them."""
-    return nncf.Dataset(_Calibration(model, how, progress))
 
 
 @contextlib.contextmanager
@@ -107,13 +108,17 @@ def import_nncf() -> Any:
     return importlib.import_module("nncf")
 
 
-class _Calibration:
-    """The calibration images as the model's inputs; NNCF may go through them more than once."""
+class Calibration:
+    """The calibration images that can be read, as the model's inputs; NNCF may go through them repeatedly.
+
+    `read` counts them, as far as they were gone through.
+    """
 
     def __init__(self, model: ov.Model, how: Quantization, progress: Callable[[str, int, int], None]) -> None:
         self._port = model.inputs[0]
         self._how = how
         self._progress = progress
+        self.read = 0
 
     def __len__(self) -> int:
         return image_count(self._how.calibration)
@@ -122,6 +127,7 @@ class _Calibration:
         images = load_images(self._how.calibration, image_size(self._port))
         for done, image in enumerate(images):
             self._progress("calibrate", done, len(self))
+            self.read = max(self.read, done + 1)
             yield to_input(image, self._port)
         # What follows, the correction of biases, counts nothing.
         self._progress("quantize", 0, 1)

@@ -90,8 +90,8 @@ class Pair:
 def read_pair(float_path: str, int8_path: str) -> Pair:
     """Read both files, at their own batch, and find the quantized layers, in the graph's order.
 
-    Raises InputError for files that are no classifiers, for a float file that is quantized, an INT8 file that
-    is not, and for files of two different networks.
+    Raises InputError for files that are no classifiers, for a float file that is quantized, and for files of
+    two different networks.
     """
     exact = sources.read(float_path)
     quantized = sources.read(int8_path)
@@ -104,11 +104,6 @@ def read_pair(float_path: str, int8_path: str) -> Pair:
         if node.get_type_name() in LAYERS and (ports := _quantized_ports(pair, node)):
             layer = _matched(pair, node, *ports, f"{int8_path} and {float_path}")
             pair.layers[layer.name] = layer
-    if not pair.layers:
-        raise InputError(
-            f"{int8_path}: no layer is quantized (8-bit weights and a FakeQuantize on the activation);"
-            " an INT8 file as `perftool quantize` writes it is wanted"
-        )
     return pair
 
 

@@ -21,6 +21,7 @@ is measured.
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from math import isfinite
 from typing import Final, NamedTuple
 
@@ -52,18 +53,21 @@ def rank(job: Rank, watch: Watch) -> Ranked:
     where a layer answers with no finite number.
     """
     started = time.perf_counter_ns()
-    total = image_count(job.images)
+    total = min(image_count(job.images), job.most)
     watch("rank", 0, total)
     pair = read_pair(job.float_path, job.int8_path)
+    if not pair.layers:
+        return Ranked(layers=(), images=0, duration_ns=time.perf_counter_ns() - started)
     for model in (pair.exact, pair.quantized):
         sources.rebatch(model, 1)
     graph = instrument(pair)
     sums = np.zeros(len(graph.meters) + 1)
+    done = 0
     for done, energies in enumerate(_measured(graph, job), start=1):
         sums += energies
         watch("rank", done, total)
     layers = sorted(_errors(pair, graph, sums.tolist()), key=lambda each: -each.at_output)
-    return Ranked(layers=tuple(layers), images=total, duration_ns=time.perf_counter_ns() - started)
+    return Ranked(layers=tuple(layers), images=done, duration_ns=time.perf_counter_ns() - started)
 
 
 class Instrumented(NamedTuple):
@@ -148,7 +152,7 @@ def _measured(graph: Instrumented, job: Rank) -> Iterator[NDArray[np.float64]]:
     port = graph.model.inputs[0]
     generator = np.random.Generator(np.random.Philox(_SEED))
     effects = np.array([kind == "effect" for kind, _ in graph.meters])
-    for image in load_images(job.images, image_size(port)):
+    for image in islice(load_images(job.images, image_size(port)), job.most):
         inputs = [to_input(image, port)]
         if graph.directed:
             inputs.append(_direction(graph, generator))
