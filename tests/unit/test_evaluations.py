@@ -57,13 +57,9 @@ def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_key_covers_what_the_classes_depend_on(tmp_path: Path) -> None:
-    for name, content in (
-        ("m.xml", b"graph"),
-        ("m.bin", b"weights"),
-        ("n.xml", b"graph"),
-        ("n.bin", b"others"),
-    ):
-        (tmp_path / name).write_bytes(content)
+    for name, weights in (("m", b"weights"), ("n", b"others")):
+        (tmp_path / f"{name}.xml").write_bytes(b"graph")
+        (tmp_path / f"{name}.bin").write_bytes(weights)
     setting = Explicit(inference_precision="f32", streams=1, threads=2)
     job = Evaluate(
         model_path=str(tmp_path / "m.xml"), weight_format="fp32", device="CPU", precision="FP32", setting=setting,
