@@ -62,8 +62,8 @@ def test_the_key_covers_what_the_classes_depend_on(tmp_path: Path) -> None:
         (tmp_path / f"{name}.bin").write_bytes(weights)
     setting = Explicit(inference_precision="f32", streams=1, threads=2)
     job = Evaluate(
-        model_path=str(tmp_path / "m.xml"), weight_format="fp32", device="CPU", precision="FP32", setting=setting,
-        images=SyntheticImages(part="evaluation", count=1), labelled=True, cache="",
+        model_path=str(tmp_path / "m.xml"), weight_format="fp32", device="CPU", precision="FP32",
+        setting=setting, images=SyntheticImages(part="evaluation", count=1), labelled=True, cache="",
     )  # fmt: skip
     replace = msgspec.structs.replace
     keys = [
