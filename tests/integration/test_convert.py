@@ -120,6 +120,17 @@ def test_an_original_ir_is_recognised(perftool: Command, tmp_path: Path) -> None
     assert json.loads(compared.stdout)["max_difference"] < 1e-6
 
 
+def test_a_paddle_model_answers_as_before_from_plain_pixels(tmp_path: Path) -> None:
+    source = Path(__file__).parent / "data" / "tiny.pdmodel"
+    feeding = Feeding(mean=(127.5,), scale=(127.5,), color="RGB")
+    output = tmp_path / "tiny.xml"
+    convert(Convert(model=ModelFile(path=str(source), feeding=feeding), output=str(output)))
+    pixels = np.random.default_rng(4).integers(0, 256, (1, 3, 32, 32)).astype(np.float32)
+    expected = run(source, (pixels[:, ::-1] - 127.5) / 127.5)
+    assert expected.shape == (1, 10) and np.ptp(expected) > 0.01
+    np.testing.assert_allclose(run(output, pixels), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
