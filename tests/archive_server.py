@@ -17,12 +17,16 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from perftool.published.catalogue import Archive, Catalogue, Known, known
+from perftool.published.catalogue import BUILT_IN_FILE, Archive, Catalogue, Known
 
 NAME = "googlenet-v4-tf"
 WEIGHTS = "inception_v4.ckpt"
-#: Read at once: tests put other catalogues in the built-in one's place.
-KNOWN = known(NAME)
+#: As the built-in catalogue has it, whatever the environment says.
+KNOWN = next(
+    model
+    for model in msgspec.toml.decode(BUILT_IN_FILE.read_bytes(), type=Catalogue).models
+    if model.name == NAME
+)
 
 
 @dataclass

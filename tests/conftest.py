@@ -3,12 +3,26 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from perftool.published.catalogue import VARIABLE
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_the_developers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the developer's catalogue and cache out of every test, and of what a test starts.
+
+    Of the session, so that it comes before every other fixture, whatever that one's scope.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE, raising=False)
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("developer")))
+        yield
 
 
 @pytest.fixture(scope="session")

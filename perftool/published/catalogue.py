@@ -18,7 +18,8 @@ from perftool.spec import Count, Feeding, Geometry, Positive
 #: The environment variable that names another catalogue.
 VARIABLE: Final = "PERFTOOL_CATALOGUE"
 
-_BUILT_IN: Final = Path(__file__).with_name("catalogue.toml")
+#: The file of the built-in catalogue.
+BUILT_IN_FILE: Final = Path(__file__).with_name("catalogue.toml")
 
 #: A name is also a folder's, so it holds nothing that could lead out of one.
 _Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -123,7 +124,7 @@ def recognise(input_name: str, shape: tuple[int, ...], output_name: str) -> Know
 
 def _read() -> tuple[Known, ...]:
     """Read the catalogue; raise InputError with the file and the field for one that is none."""
-    path = Path(os.environ.get(VARIABLE) or _BUILT_IN)
+    path = Path(os.environ.get(VARIABLE) or BUILT_IN_FILE)
     try:
         models = msgspec.toml.decode(path.read_bytes(), type=Catalogue).models
     except OSError as error:

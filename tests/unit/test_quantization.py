@@ -3,7 +3,14 @@
 import msgspec
 import pytest
 
-from perftool.analysis.quantization import Speed, bound_warnings, layer_reports, speed_warnings
+from perftool.analysis.quantization import (
+    QuantizationReport,
+    Speed,
+    Trial,
+    bound_warnings,
+    layer_reports,
+    speed_warnings,
+)
 from perftool.analysis.result import AccuracyResult
 from perftool.analysis.stats import Estimate
 from perftool.record import Described, LayerCost, LayerError, Ranked
@@ -67,4 +74,17 @@ def test_int8_that_is_no_faster_is_warned_of(low: float, point: float, high: flo
 
 
 def test_a_report_survives_json() -> None:
-    assert msgspec.json.decode(msgspec.json.encode(RANKED), type=Ranked) == RANKED
+    ratio = Estimate(point=1.3, low=1.2, high=1.4)
+    report = QuantizationReport(
+        output="out/model.xml", method="ranked", device="CPU", calibration_images=32,
+        layers=layer_reports(DESCRIBED, RANKED, {"second": "kept in float: rank 1"}),
+        max_drop_pp=0.5, reference=ACCURACY, plain=ACCURACY, accuracy=ACCURACY,
+        trials=tuple(Trial(kept=kept, accuracy=ACCURACY, passes=bool(kept)) for kept in (0, 1)),
+        inferences=864, seconds=12.5, peak_rss_bytes=10**9, file_bytes=10**8, executed="i8",
+        speed=(Speed(against="FP32", ratio=ratio), Speed(against="FP16", ratio=ratio)),
+        warnings=bound_warnings(ACCURACY, 0.5, searched=True),
+    )  # fmt: skip
+    assert report.kept == 2, "the layer that was taken back, and the one that was never quantized"
+    assert msgspec.json.decode(msgspec.json.encode(report), type=QuantizationReport) == report
+    unbounded = msgspec.structs.replace(report, max_drop_pp=None, accuracy=None, trials=(), speed=())
+    assert msgspec.json.decode(msgspec.json.encode(unbounded), type=QuantizationReport) == unbounded
