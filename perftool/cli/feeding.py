@@ -7,6 +7,11 @@ import typer
 from perftool.errors import UsageError
 from perftool.spec import Feeding, ModelFile, ModelSource
 
+#: The largest size of a dimension that every part of a runtime takes.
+_LARGEST = 2**31 - 1
+#: How many characters of a shape an error repeats.
+_SHOWN = 60
+
 Mean = Annotated[
     str | None,
     typer.Option(
@@ -41,15 +46,12 @@ def read_feeding(
     """Return the feeding that the options state; raise UsageError, naming the option, for bad values."""
     from perftool.model.convention import fault
 
-    sizes = _floats("--input-shape", input_shape)
-    if not all(size.is_integer() and size >= 1 for size in sizes):
-        raise UsageError(f"--input-shape: {input_shape}: sizes are whole numbers from 1, as 1,3,224,224")
     feeding = Feeding(
         mean=_floats("--mean", mean),
         scale=_floats("--scale", scale),
         color=color,
         layout=layout,
-        shape=tuple(map(int, sizes)),
+        shape=_sizes(input_shape),
     )
     if found := fault(feeding):
         raise UsageError(str(found))
@@ -66,6 +68,19 @@ def fed(source: ModelSource, feeding: Feeding) -> ModelSource:
         f"--mean, --scale, --color, --layout and --input-shape go with a model file; perftool builds "
         f"{source.name} itself and knows how it is fed"
     )
+
+
+def _sizes(text: str | None) -> tuple[int, ...]:
+    """Read a shape; none where the option is not given."""
+    if text is None:
+        return ()
+    words = [word.strip() for word in text.split(",")]
+    # A word of more digits is above the largest, and is never converted.
+    sizes = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) <= 10]
+    if len(sizes) < len(words) or not all(1 <= size <= _LARGEST for size in sizes):
+        wanted = f"sizes are whole numbers from 1 to {_LARGEST}, as 1,3,224,224"
+        raise UsageError(f"--input-shape: {text[:_SHOWN]}: {wanted}")
+    return tuple(sizes)
 
 
 def _floats(option: str, text: str | None) -> tuple[float, ...]:

@@ -219,6 +219,14 @@ def test_options_are_read() -> None:
         ({"input_shape": "3,224,224"}, "--input-shape: 3,224,224 has 3 sizes"),
         ({"input_shape": "1,4,224,224"}, "--input-shape: 1,4,224,224 has its 3 channels neither"),
         ({"input_shape": "1,3,224,-1"}, "--input-shape: 1,3,224,-1: sizes are whole numbers"),
+        ({"input_shape": "1e30,3,4,4"}, "--input-shape: 1e30,3,4,4: sizes are whole numbers"),
+        (
+            {"input_shape": "2147483648,3,4,4"},
+            "--input-shape: 2147483648,3,4,4: sizes are whole numbers from 1 to 2147483647",
+        ),
+        ({"input_shape": f"{'9' * 5000},3,4,4"}, f"--input-shape: {'9' * 60}: sizes are whole numbers"),
+        ({"input_shape": "1,3,4,"}, "--input-shape: 1,3,4,: sizes are whole numbers"),
+        ({"input_shape": ""}, "--input-shape: : sizes are whole numbers"),
         ({"input_shape": "1,3,224,2.5"}, "--input-shape: 1,3,224,2.5: sizes are whole numbers"),
         (
             {"layout": "NHWC", "input_shape": "1,3,224,224"},
