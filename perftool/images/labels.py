@@ -22,6 +22,8 @@ FILE_COLUMNS: Final = ("file", "filename", "image", "path")
 CLASS_COLUMNS: Final = ("class", "label", "index")
 
 _SHOWN: Final = 60
+#: No data set numbers its classes with more digits, and Python converts only so many.
+_DIGITS: Final = 9
 
 
 # ---------------------------------------------------------------- label files
@@ -111,6 +113,10 @@ def _whole(text: str) -> bool:
 def _index(label: str, path: Path, line: int) -> int:
     if not _whole(label) or label.startswith("-"):
         raise InputError(f"{path}: line {line}: expected a class index >= 0, got {label[:_SHOWN]}")
+    if len(label) > _DIGITS:
+        raise InputError(
+            f"{path}: line {line}: a class index has at most {_DIGITS} digits, got {label[:_SHOWN]}"
+        )
     return int(label)
 
 

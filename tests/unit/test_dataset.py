@@ -81,6 +81,12 @@ def test_the_directory_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("\nimg_000.jpg cat\n", 'line 2: expected "file index", got "img_000.jpg cat"'),
         ("img_000.jpg 1.5\n", 'line 1: expected "file index", got "img_000.jpg 1.5"'),
         ("img_000.jpg -1\n", "line 1: expected a class index >= 0, got -1"),
+        pytest.param(
+            f"img_000.jpg {'7' * 5000}\n",
+            f"line 1: a class index has at most 9 digits, got {'7' * 60}",
+            id="more digits than Python converts",
+        ),
+        ("img_000.jpg 1234567890\n", "line 1: a class index has at most 9 digits, got 1234567890"),
         ("img_000.jpg 1\nimg_001.jpg 1\n./img_000.jpg 2\n", "line 3: img_000.jpg is listed twice"),
         ("\n \n", "lists no images"),
     ],
