@@ -5,6 +5,7 @@ believed only when size and SHA-384 are the catalogue's. Nothing is extracted he
 """
 
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from perftool.errors import PerftoolError
+from perftool.errors import InputError, PerftoolError
 from perftool.published.catalogue import Archive, Known
 from perftool.record import Progress
 from perftool.spec import Count, Positive
@@ -28,6 +29,11 @@ Watch = Callable[[Progress], None]
 _WORTH_IT: Final = 1 << 20
 #: Answers after which another try makes sense; any other refusal is final.
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+#: The settings that httpx makes a client of.
+_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
 class Patience(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,7 +74,8 @@ def download(model: Known, part: Path, watch: Watch, patience: Patience) -> Down
     """Fill the part file with the catalogue's archive, and check it.
 
     A part file of the same archive is gone on with, whole or not. Raises PerftoolError, on one line, with
-    what was wrong with each source and how to go without them; OSError is the disk's.
+    what was wrong with each source and how to go without them; InputError for a proxy or certificates of the
+    environment that cannot be used; OSError is the disk's.
     """
     archive = model.archive
     begun = _begun(part)
@@ -77,8 +84,7 @@ def download(model: Known, part: Path, watch: Watch, patience: Patience) -> Down
     if begun and _size(part) == archive.bytes and check(part, archive) is None:
         return Downloaded(url=begun.url, failures=())
     failures: list[str] = []
-    headers = {"Accept-Encoding": "identity"}
-    with httpx.Client(follow_redirects=True, timeout=patience.timeout_s, headers=headers) as client:
+    with _client(patience) as client:
         for url in archive.urls:
             try:
                 _download_from(url, client, archive, part, watch, patience)
@@ -111,6 +117,41 @@ def discard(part: Path) -> None:
     """Remove a part file and what is known of it."""
     part.unlink(missing_ok=True)
     _note(part).unlink(missing_ok=True)
+
+
+def _client(patience: Patience) -> httpx.Client:
+    """Make a client of the environment's proxies and certificates; InputError names what cannot be used.
+
+    Only the name of a setting is shown, and what is wrong with it: a proxy's value may hold a password.
+    """
+    headers = {"Accept-Encoding": "identity"}
+    try:
+        return httpx.Client(follow_redirects=True, timeout=patience.timeout_s, headers=headers)
+    except OSError as error:
+        setting, reason = _certificates_setting(), error.strerror or _reason(error)
+        raise InputError(f"{setting}: the certificates in it cannot be read: {reason}") from None
+    except ImportError:
+        wanted = "a proxy that speaks socks is not supported, one of http or https is"
+        raise InputError(f"{_proxy_setting()}: cannot be used: {wanted}") from None
+    except (ValueError, httpx.InvalidURL):
+        wanted = "a proxy is http://host:port, NO_PROXY hosts between commas"
+        raise InputError(f"{_proxy_setting()}: cannot be used: {wanted}") from None
+
+
+def _certificates_setting() -> str:
+    """Return the environment variable that certificates are read from, as httpx looks for it."""
+    return next((name for name in _CERTIFICATES if os.environ.get(name)), "certifi")
+
+
+def _proxy_setting() -> str:
+    """Return the environment variable of which httpx can make no proxy."""
+    for name in (form for one in _PROXIES for form in (one.lower(), one)):
+        value = os.environ.get(name, "")
+        try:
+            httpx.HTTPTransport(proxy=value if "://" in value else f"http://{value}", verify=False).close()
+        except (ImportError, ValueError, httpx.InvalidURL):
+            return name
+    return "NO_PROXY"
 
 
 def _download_from(

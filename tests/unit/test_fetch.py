@@ -74,6 +74,47 @@ def is_whole(brought: Brought, folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} <= {"files", "fetched.json", ".lock"}
 
 
+# ---------------------------------------------------------------- settings of the environment
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        (
+            "ALL_PROXY",
+            "socks5://me:secret@127.0.0.1:1",
+            "ALL_PROXY: cannot be used: a proxy that speaks socks",
+        ),
+        ("HTTP_PROXY", "ftp://x", "HTTP_PROXY: cannot be used: a proxy is http://host:port"),
+        ("https_proxy", "gopher://x", "https_proxy: cannot be used: a proxy is http://host:port"),
+        ("NO_PROXY", "[::1", "NO_PROXY: cannot be used: a proxy is http://host:port, NO_PROXY hosts"),
+        (
+            "SSL_CERT_FILE",
+            "/nonexistent",
+            "SSL_CERT_FILE: the certificates in it cannot be read: No such file",
+        ),
+        ("SSL_CERT_FILE", __file__, "SSL_CERT_FILE: the certificates in it cannot be read: "),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(
+    setting: str, value: str, expected: str, site: Site, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(setting, value)
+    said = refused(published(BODY, site.offer(Offer(BODY))), folder)
+    assert said.startswith(expected) and "secret" not in said
+
+
+@pytest.mark.parametrize("proxy", ["http://[", "host:99999", "127.0.0.1:1"])
+def test_a_proxy_that_does_not_answer_is_a_source_that_cannot_be_reached(
+    proxy: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    assert "cannot be reached" in refused(published(BODY, "http://a.invalid/a.tar.gz"), folder)
+
+
 # ---------------------------------------------------------------- what goes right
 
 
