@@ -1,10 +1,11 @@
 """The models that perftool knows by name: where they are published, and how their files are recognised.
 
-Reads catalogue.toml beside it, or the file that the environment variable PERFTOOL_CATALOGUE names, which then
-takes its place. Runtime-free; nothing is fetched here (`published.fetch`), and what a name builds says
-`model.identity`.
+Reads catalogue.toml beside it, and before that the file that the environment variable PERFTOOL_CATALOGUE
+names: its models come first, and one of a built-in model's name takes that one's place. Runtime-free; nothing
+is fetched here (`published.fetch`), and what a name means as a model says `model.identity`.
 """
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -15,7 +16,7 @@ from msgspec import Meta, Struct
 from perftool.errors import InputError
 from perftool.spec import Count, Feeding, Geometry, Positive
 
-#: The environment variable that names another catalogue.
+#: The environment variable that names a catalogue of the user's.
 VARIABLE: Final = "PERFTOOL_CATALOGUE"
 
 #: The file of the built-in catalogue.
@@ -84,9 +85,17 @@ class Known(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def feeding(self) -> Feeding:
-        """Return how a file in the original convention wants its images; its shape the file says itself."""
+        """Return how a file in the original convention wants its images; its shape the file says itself.
+
+        A mean of 0 and a scale of 1 are left out: a file may take pixels, which nothing is taken from.
+        """
         own = self.original
-        return Feeding(mean=(own.mean,), scale=(own.scale,), color=own.color, layout=own.layout)
+        return Feeding(
+            mean=(own.mean,) if own.mean else (),
+            scale=(own.scale,) if own.scale != 1 else (),
+            color=own.color,
+            layout=own.layout,
+        )
 
 
 class Catalogue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +113,7 @@ def known(name: str) -> Known:
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all known models, in the catalogue's order."""
+    """Return the names of all known models, the user's first."""
     return tuple(model.name for model in _read())
 
 
@@ -122,9 +131,20 @@ def recognise(input_name: str, shape: tuple[int, ...], output_name: str) -> Know
     return None
 
 
+def conventions_digest() -> str:
+    """Return the SHA-256 of the conventions that `recognise` knows, in the order in which it tries them."""
+    return hashlib.sha256(msgspec.json.encode([model.original for model in _read()])).hexdigest()
+
+
 def _read() -> tuple[Known, ...]:
-    """Read the catalogue; raise InputError with the file and the field for one that is none."""
-    path = Path(os.environ.get(VARIABLE) or BUILT_IN_FILE)
+    """Read the user's catalogue and the built-in one behind it."""
+    own = _models(Path(named)) if (named := os.environ.get(VARIABLE)) else ()
+    taken = {model.name for model in own}
+    return (*own, *(model for model in _models(BUILT_IN_FILE) if model.name not in taken))
+
+
+def _models(path: Path) -> tuple[Known, ...]:
+    """Read a catalogue file; raise InputError with the file and the field for one that is none."""
     try:
         models = msgspec.toml.decode(path.read_bytes(), type=Catalogue).models
     except OSError as error:

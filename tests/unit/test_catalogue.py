@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from archive_server import NAME, published, write_catalogue
+from archive_server import KNOWN, NAME, published, write_catalogue
 
 from perftool.errors import InputError
 from perftool.model.identity import BUILT_IN
@@ -18,7 +18,7 @@ INPUT, OUTPUT = "input", "InceptionV4/Logits/Predictions"
 
 @pytest.fixture
 def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the path of another catalogue that takes the built-in one's place."""
+    """Return the path of a catalogue of the user's."""
     path = tmp_path / "other.toml"
     monkeypatch.setenv(catalogue.VARIABLE, str(path))
     return path
@@ -73,13 +73,34 @@ def test_any_other_file_is_not_recognised(name: str, shape: tuple[int, ...], out
     assert catalogue.recognise(name, shape, output) is None
 
 
-def test_another_catalogue_takes_the_place_of_the_built_in(other: Path) -> None:
+def test_a_catalogue_of_the_users_adds_to_the_built_in(other: Path) -> None:
     model = msgspec.structs.replace(published(b"x", "http://a.example/x.tar.gz"), name="mine")
     write_catalogue(other, model)
-    assert catalogue.names() == ("mine",)
+    assert catalogue.names() == ("mine", NAME)
     assert catalogue.known("mine") == model
-    with pytest.raises(InputError, match="known are mine"):
-        catalogue.known(NAME)
+    assert catalogue.known(NAME) == KNOWN
+    with pytest.raises(InputError, match=f"known are mine, {NAME}"):
+        catalogue.known("another")
+
+
+def test_a_model_of_the_users_takes_the_place_of_the_built_in_of_its_name(other: Path) -> None:
+    model = published(b"x", "http://a.example/x.tar.gz")
+    write_catalogue(other, model)
+    assert catalogue.names() == (NAME,)
+    assert catalogue.known(NAME) == model
+
+
+def test_a_convention_of_the_users_is_recognised_before_the_built_in(other: Path) -> None:
+    model = msgspec.structs.replace(published(b"x", "http://a.example/x.tar.gz"), name="mine")
+    write_catalogue(other, model)
+    assert catalogue.recognise(INPUT, (1, 299, 299, 3), OUTPUT) == model
+
+
+def test_pixels_as_they_are_state_no_mean_and_no_scale() -> None:
+    known = catalogue.known(NAME)
+    original = msgspec.structs.replace(known.original, mean=0.0, scale=1.0)
+    feeding = msgspec.structs.replace(known, original=original).feeding
+    assert feeding == Feeding(color="RGB", layout="NHWC")
 
 
 def refusal(path: Path, text: str) -> str:
