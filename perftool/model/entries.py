@@ -48,14 +48,19 @@ class Calibrated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: str
 
 
-class Ingredients(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that a model file depends on; its digest is the entry's key. `model` is a digest."""
+class Ingredients(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """All that a model file depends on; its digest is the entry's key. `model` is a digest.
+
+    `conventions` is that of the conventions that the source might be recognised by; empty, and left out of
+    the key, where how it is fed is known without them.
+    """
 
     recipe: int
     model: str
     weight_format: WeightFormat
     openvino: str
     calibrated: Calibrated | None
+    conventions: str = ""
 
     @property
     def key(self) -> str:

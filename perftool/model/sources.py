@@ -68,9 +68,14 @@ def load_with_feeding(source: ModelSource, batch: int) -> Loaded:
     return found._replace(model=rebatch(found.model, batch))
 
 
+def may_be_recognised(source: ModelSource) -> bool:
+    """Tell whether the catalogue decides how a source is fed: it is a file, and nobody stated that."""
+    return isinstance(source, ModelFile) and not states_values(source.feeding)
+
+
 def _fed(model: ov.Model, source: ModelFile) -> Loaded:
     """Build in the feeding that is stated, or that of a known model; else take the model as it is."""
-    if states_values(source.feeding):
+    if not may_be_recognised(source):
         return Loaded(*feeding.build_in(model, source.feeding, source.path), False)
     if found := _recognised(model, Path(source.path)):
         model, fed = feeding.build_in(model, found.feeding, source.path)

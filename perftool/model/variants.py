@@ -28,6 +28,7 @@ from perftool.model import entries, sources
 from perftool.model.entries import MODEL, WEIGHTS, Calibrated, Ingredients, Meta
 from perftool.model.identity import identity
 from perftool.model.int8.quantize import quantize
+from perftool.published.catalogue import conventions_digest
 from perftool.record import Prepared
 
 Progress = Callable[[str, int, int], None]
@@ -75,6 +76,7 @@ def _ingredients(job: Prepare, model: ModelIdentity) -> Ingredients:
         weight_format=job.weight_format,
         openvino=version("openvino"),
         calibrated=_calibrated(job.quantization) if job.weight_format == "int8" else None,
+        conventions=conventions_digest() if sources.may_be_recognised(job.model) else "",
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import openvino as ov
 import pytest
+from archive_server import published, write_catalogue
 from tiny import write_tiny_model
 
 from perftool.errors import InputError, PerftoolError
@@ -19,7 +20,8 @@ from perftool.job import Prepare, Quantization
 from perftool.model import entries
 from perftool.model.sources import is_quantized, read, rebatch
 from perftool.model.variants import prepare
-from perftool.spec import ImageFiles, Images, ModelFile, SyntheticImages, WeightFormat
+from perftool.published.catalogue import VARIABLE, Original
+from perftool.spec import Feeding, ImageFiles, Images, ModelFile, SyntheticImages, WeightFormat
 
 CALIBRATION = SyntheticImages(part="calibration", count=4)
 
@@ -104,6 +106,41 @@ def test_the_key_covers_what_a_file_depends_on(tmp_path: Path) -> None:
     ]
     assert len({prepare(each, ignore).key for each in jobs}) == len(jobs)
     assert prepare(job(tmp_path, "fp32", calibration=more), ignore).cached
+
+
+def knowing_the_tiny_model(path: Path, mean: float) -> Path:
+    """Write a catalogue in which the tiny model's ports are those of a known one that wants this mean."""
+    original = Original(
+        input="data", shape=(1, 3, 32, 32), output="scores", layout="NCHW", color="BGR", mean=mean, scale=1.0
+    )
+    model = published(b"x", "http://a.example/x.tar.gz")
+    return write_catalogue(path, msgspec.structs.replace(model, name="tiny", original=original))
+
+
+def test_a_file_that_may_be_recognised_is_made_again_for_other_conventions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = msgspec.structs.replace(
+        job(tmp_path, "fp32"), model=ModelFile(path=str(tmp_path / "tiny.xml"), feeding=Feeding(mean=(20.0,)))
+    )
+    unknown = prepare(job(tmp_path, "fp32"), ignore)
+    prepare(stated, ignore)
+    monkeypatch.setenv(VARIABLE, str(knowing_the_tiny_model(tmp_path / "c.toml", 10.0)))
+    known = prepare(job(tmp_path, "fp32"), ignore)
+    assert not known.cached and known.key != unknown.key
+    knowing_the_tiny_model(tmp_path / "c.toml", 20.0)
+    other = prepare(job(tmp_path, "fp32"), ignore)
+    assert not other.cached and other.key not in (known.key, unknown.key)
+    image = np.random.default_rng(2).integers(0, 256, (1, 3, 32, 32)).astype(np.float32)
+    answers = [
+        ov.Core().compile_model(found.path, "CPU")({0: image})[0]
+        for found in (unknown, known, other, prepare(stated, ignore))
+    ]
+    assert not np.allclose(answers[0], answers[1]) and not np.allclose(answers[1], answers[2])
+    np.testing.assert_allclose(answers[2], answers[3], atol=1e-5)
+    assert prepare(stated, ignore).cached, "who states a feeding asks no catalogue"
+    monkeypatch.delenv(VARIABLE)
+    assert prepare(job(tmp_path, "fp32"), ignore).key == unknown.key
 
 
 @pytest.mark.parametrize("damage", ["short", "flipped", "no weights", "no meta", "bad meta"])
