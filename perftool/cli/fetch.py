@@ -34,7 +34,7 @@ def fetch(
     """Fetch a known model's published weights, checked by size and checksum.
 
     They are kept in the cache, and the model's name then means them. What was fetched is not fetched again; a
-    download that broke off goes on. PERFTOOL_CATALOGUE names another catalogue of models.
+    download that broke off goes on. PERFTOOL_CATALOGUE names a file of further known models.
     """
     from perftool.cache import fetched_folder
     from perftool.cli.output import print_json

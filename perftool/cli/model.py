@@ -25,16 +25,17 @@ def info(
     from perftool.cli.jobs import run_job
     from perftool.cli.output import print_json, print_rich
     from perftool.job import Describe
-    from perftool.model.identity import parse_source
+    from perftool.model.identity import parse_source, weights_said
     from perftool.record import Described
     from perftool.render.complexity import as_json, complexity_tables
 
     source = parse_source(model, str(weights) if weights else None)
     described = run_job(Describe(model=source), Described)
+    said = weights_said(source)
     if json:
-        print_json(as_json(described, layers=layers))
+        print_json(as_json(described, said, layers=layers))
     else:
-        print_rich(*complexity_tables(described, layers=layers))
+        print_rich(*complexity_tables(described, said, layers=layers))
 
 
 @app.command()

@@ -19,7 +19,8 @@ import msgspec
 from perftool.errors import InputError, UsageError
 from perftool.journal import ModelIdentity
 from perftool.model.inception.checkpoint import checkpoint_name
-from perftool.published.fetched import fetched_weights, is_published
+from perftool.published.catalogue import known, names
+from perftool.published.fetched import fetched_name, fetched_weights, is_published
 from perftool.spec import Feeding, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
 #: Models that perftool builds itself.
@@ -43,6 +44,9 @@ REFERENCE_RECIPE: Final = 1
 
 _DATA: Final = "data"
 
+#: The part of a model file's content that is no file: how it is fed.
+_FEEDING: Final = "feeding"
+
 
 def parse_source(text: str, weights: str | None = None) -> ModelSource:
     """Read a model as a command line or a profile names it.
@@ -50,11 +54,12 @@ def parse_source(text: str, weights: str | None = None) -> ModelSource:
     A name without a path separator and without a model file's ending is a built-in model: with its published
     weights where they were fetched (`published.fetched`), or else its reference weights, which `weights`
     "reference" asks for; any other `weights` are an .npz or a TensorFlow checkpoint of the user's. Such a
-    checkpoint instead of a name is the built-in model with it. Anything else is a path. Paths are made
-    absolute, so that a run can be resumed from any folder. Raises InputError for an unknown name, UsageError
-    for weights of a file.
+    checkpoint instead of a name is the built-in model with it. The name of a known model that perftool does
+    not build is its fetched file, fed as the catalogue says. Anything else is a path. Paths are made
+    absolute, so that a run can be resumed from any folder. Raises InputError for an unknown name, and for one
+    whose files are damaged or not fetched, UsageError for weights of a file.
     """
-    checkpoint = text not in BUILT_IN and _is_checkpoint(Path(text))
+    checkpoint = text not in (*BUILT_IN, *names()) and _is_checkpoint(Path(text))
     if checkpoint or _is_path(text):
         if weights is not None:
             raise UsageError(
@@ -63,13 +68,46 @@ def parse_source(text: str, weights: str | None = None) -> ModelSource:
         if checkpoint:
             return WeightedModel(name=BUILT_IN[0], weights=_weights_path(text))
         return ModelFile(path=_absolute(text))
+    if text in names() and text not in BUILT_IN:
+        return _fetched_file(text, weights)
     check_name(text)
     if weights not in (None, REFERENCE):
         return WeightedModel(name=text, weights=_weights_path(weights))
-    fetched = fetched_weights(text) if weights is None else None
+    try:
+        fetched = fetched_weights(text) if weights is None else None
+    except InputError as error:
+        raise InputError(f"{error}, or name --weights {REFERENCE}") from None
     if fetched is None:
         return ReferenceModel(name=text)
     return WeightedModel(name=text, weights=_weights_path(str(fetched)))
+
+
+def _fetched_file(name: str, weights: str | None) -> ModelFile:
+    """Return the fetched model file of a known model, fed as the catalogue says."""
+    model = known(name)
+    if weights is not None:
+        raise UsageError(f"--weights go with a built-in model ({', '.join(BUILT_IN)}), not with {name}")
+    if Path(model.archive.weights).suffix.lower() not in MODEL_SUFFIXES:
+        raise InputError(
+            f"perftool does not build {name}, and {model.archive.weights} in its archive is no model file "
+            f"({', '.join(MODEL_SUFFIXES)})"
+        )
+    fetched = fetched_weights(name)
+    if fetched is None:
+        raise InputError(f"{name} was not fetched yet: perftool model fetch {name}")
+    return ModelFile(path=_absolute(str(fetched)), feeding=model.feeding)
+
+
+def weights_said(source: ModelSource) -> str:
+    """Say, in a few words, which weights a model has that perftool builds; "" for a model file."""
+    match source:
+        case ReferenceModel():
+            return "reference weights"
+        case WeightedModel():
+            is_fetched = fetched_name(source.weights) == source.name
+            return "the fetched weights" if is_fetched else f"weights of {Path(source.weights).name}"
+        case ModelFile():
+            return ""
 
 
 def _is_path(text: str) -> bool:
@@ -107,7 +145,7 @@ def identity(source: ModelSource) -> ModelIdentity:
     .index and all its shards; for a model file that with its companions (an IR's .bin, a Paddle model's
     parameters, ONNX external data beside it) or the whole folder of a SavedModel, and how it is fed where
     that was said. File names do not count, contents do. Given weights are published if each of their files
-    is, by SHA-256, what a fetch recorded. Raises InputError for what is missing.
+    is, by SHA-256, what a fetch recorded; so is a fetched model file. Raises InputError for what is missing.
     """
     name, parts = _name_and_parts(source)
     hashed = [(label, _sha256(chunks)) for label, chunks in parts]
@@ -116,7 +154,8 @@ def identity(source: ModelSource) -> ModelIdentity:
         source=source,
         digest=_digest(hashed),
         reference=isinstance(source, ReferenceModel),
-        published=isinstance(source, WeightedModel) and is_published(name, [found for _, found in hashed]),
+        published=not isinstance(source, ReferenceModel)
+        and is_published(name, [found for label, found in hashed if label != _FEEDING]),
     )
 
 
@@ -126,7 +165,8 @@ Part = tuple[str, Iterable[bytes]]
 def _name_and_parts(source: ModelSource) -> tuple[str, Iterable[Part]]:
     if isinstance(source, ModelFile):
         path = Path(source.path)
-        return path.stem or path.name, chain(_file_parts(path), _feeding_parts(source.feeding))
+        name = fetched_name(path) or path.stem or path.name
+        return name, chain(_file_parts(path), _feeding_parts(source.feeding))
     check_name(source.name)
     if isinstance(source, WeightedModel):
         return source.name, _weights_parts(source.name, Path(source.weights))
@@ -151,7 +191,7 @@ def _digest(hashed: Iterable[tuple[str, str]]) -> str:
 def _feeding_parts(feeding: Feeding) -> Iterator[Part]:
     """Count how a file is fed, where that is said: a file with it built in is another model."""
     if feeding != Feeding():
-        yield "feeding", (msgspec.json.encode(feeding),)
+        yield _FEEDING, (msgspec.json.encode(feeding),)
 
 
 def _weights_parts(name: str, path: Path) -> list[Part]:

@@ -15,7 +15,7 @@ from perftool.images.sets import image_size, layout, static_shape
 from perftool.model import feeding
 from perftool.model.convention import states_values
 from perftool.model.feeding import last_line
-from perftool.model.identity import check_name, companions
+from perftool.model.identity import check_name, companions, weights_said
 from perftool.published.catalogue import Known, known, names, recognise
 from perftool.spec import Convention, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
@@ -58,7 +58,9 @@ def load_with_feeding(source: ModelSource, batch: int) -> Loaded:
     """Load a model as `load` does, and say how its source wanted its images."""
     if not isinstance(source, ModelFile):
         model = build(source, convention="converted", batch=batch)
-        return Loaded(model, f"{feeding.taken_as_it_is(model.inputs[0])} (built in)", False)
+        return Loaded(
+            model, f"{feeding.taken_as_it_is(model.inputs[0])} (built in, {weights_said(source)})", False
+        )
     feeding.check(source.feeding, source.path)
     model = _open(source.path)
     _check_ports(model, source.path)

@@ -4,6 +4,7 @@ Runtime-free; looks at files and changes none. `published.fetch` brings them her
 """
 
 import hashlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from perftool.cache import fetched_folder
+from perftool.errors import InputError
 from perftool.published.catalogue import Known, known, names
 
 #: In the folder of a fetched model: the record, and the folder of the files that were in its archive.
@@ -62,29 +64,48 @@ def damage(record: Fetched, folder: Path, *, content: bool) -> str | None:
 
 
 def fetched_weights(name: str) -> Path | None:
-    """Return where the fetched weights of a known model lie; None where they are not, or not whole.
+    """Return where the fetched weights of a known model lie; None where none were fetched.
 
     Cheap: sizes are looked at, not contents. The path of a checkpoint of several files is their prefix.
+    Raises InputError where what was fetched is damaged, or not the catalogue's archive: the name has meant
+    it, and shall not mean something else without a word.
     """
     if name not in names():
         return None
     model, folder = known(name), fetched_folder() / name
-    record = recorded(model, folder)
-    if record is None or damage(record, folder, content=False) is not None:
+    if not (folder / RECORD).exists():
         return None
+    record = recorded(model, folder)
+    other = "its record is damaged, or not of the catalogue's archive"
+    wrong = damage(record, folder, content=False) if record else other
+    if wrong is not None:
+        raise InputError(f"{folder}: {wrong}; fetch it again (perftool model fetch {name})")
     return folder / FILES / model.archive.weights
+
+
+def fetched_name(path: str | Path) -> str | None:
+    """Return the name of the known model of whose fetched files a path is one; None for any other."""
+    place, folder = (Path(os.path.abspath(one)) for one in (path, fetched_folder()))
+    if not place.is_relative_to(folder) or place == folder:
+        return None
+    name = place.relative_to(folder).parts[0]
+    return name if name in names() else None
 
 
 def is_published(name: str, digests: Collection[str]) -> bool:
     """Tell whether weights are a known model's published ones, by the SHA-256 of each of their files.
 
     A fetch whose archive had the catalogue's checksum has recorded those; without one nothing is published.
+    What lies beside the weights, as the other half of a model file, must be of the archive too.
     """
     if name not in names():
         return False
     model = known(name)
     record = recorded(model, fetched_folder() / name)
-    return record is not None and set(digests) == {file.sha256 for file in weights_of(model, record)}
+    if record is None:
+        return False
+    weights = {file.sha256 for file in weights_of(model, record)}
+    return weights <= set(digests) <= {file.sha256 for file in record.files}
 
 
 def weights_of(model: Known, record: Fetched) -> tuple[FetchedFile, ...]:

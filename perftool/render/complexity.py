@@ -7,10 +7,14 @@ from rich.table import Table
 from perftool.record import Described
 
 
-def as_json(described: Described, *, layers: bool) -> dict[str, object]:
-    """Return the figures under their documented names: GFLOPs, millions of parameters, megabytes."""
+def as_json(described: Described, weights: str, *, layers: bool) -> dict[str, object]:
+    """Return the figures under their documented names: GFLOPs, millions of parameters, megabytes.
+
+    `weights` says which ones a built-in model has; "" for any other, in JSON null.
+    """
     document: dict[str, object] = {
         "model": described.name,
+        "weights": weights or None,
         "batch": described.batch,
         "gflops": described.flops / 1e9,
         "gflops_mac": described.macs / 1e9,
@@ -24,9 +28,10 @@ def as_json(described: Described, *, layers: bool) -> dict[str, object]:
     return document
 
 
-def complexity_tables(described: Described, *, layers: bool) -> list[Table]:
+def complexity_tables(described: Described, weights: str, *, layers: bool) -> list[Table]:
     """Show the totals and, asked for, a row per layer."""
-    totals = Table(box=box.SIMPLE, title=escape(described.name), show_header=False, title_justify="left")
+    title = f"{described.name}, {weights}" if weights else described.name
+    totals = Table(box=box.SIMPLE, title=escape(title), show_header=False, title_justify="left")
     totals.add_column()
     totals.add_column(justify="right")
     totals.add_column()

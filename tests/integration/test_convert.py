@@ -102,6 +102,7 @@ def test_weights_stay_in_full_precision(tmp_path: Path) -> None:
 def test_a_built_in_model_is_converted_from_its_name(perftool: Command, tmp_path: Path) -> None:
     done = perftool("model", "convert", "googlenet-v4-tf", "-o", tmp_path / "m.xml")
     assert done.returncode == 0, done.stderr
+    assert "(built in, reference weights)" in done.stdout
     assert "data f32 [1,3,299,299] NCHW, BGR 0..255 -> InceptionV4/Logits/Predictions [1,1001]" in done.stdout
     assert not done.stderr
 

@@ -45,7 +45,7 @@ def test_all_roads_give_the_built_in_model(perftool: Command, left_behind: Path,
     sources = {
         frozen: "(recognised as googlenet-v4-tf)",
         left_behind / "saved": "(recognised as googlenet-v4-tf)",
-        left_behind / "model.ckpt": "(built in)",
+        left_behind / "model.ckpt": "(built in, weights of model.ckpt)",
     }
     for source, said in sources.items():
         target = tmp_path / "model.xml"

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from archive_server import NAME, WEIGHTS, archive, published, write_catalogue
 
 from perftool.cache import fetched_folder
 from perftool.errors import InputError, UsageError
-from perftool.model.identity import identity, parse_source
+from perftool.model.identity import identity, parse_source, weights_said
 from perftool.published import catalogue
+from perftool.published.catalogue import Original
 from perftool.published.fetch import fetch
 from perftool.published.fetched import fetched_weights
 from perftool.spec import Feeding, ModelFile, ReferenceModel, WeightedModel
@@ -39,25 +41,97 @@ def test_a_bare_name_means_the_fetched_weights(tmp_path: Path) -> None:
     assert parse_source(NAME, "mine.npz") == WeightedModel(name=NAME, weights=str(tmp_path / "mine.npz"))
 
 
-def test_weights_that_are_not_whole_are_not_taken(tmp_path: Path) -> None:
+def is_refused(why: str) -> None:
+    """Check that the name is refused with the way out, which is open, and never means other weights."""
+    way_out = rf"; fetch it again \(perftool model fetch {NAME}\), or name --weights reference$"
+    with pytest.raises(InputError, match=why + way_out):
+        parse_source(NAME)
+    assert parse_source(NAME, "reference") == ReferenceModel(name=NAME)
+
+
+def test_weights_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     weights = fetched(tmp_path)
     assert fetched_weights(NAME) == weights
     weights.write_bytes(weights.read_bytes()[:-1])
-    assert fetched_weights(NAME) is None
-    assert parse_source(NAME) == ReferenceModel(name=NAME)
-
-
-def test_weights_of_another_archive_than_the_catalogues_are_not_taken(tmp_path: Path) -> None:
+    is_refused(r"inception_v4\.ckpt has 299,999 bytes, not 300,000")
+    weights.unlink()
+    is_refused(r"inception_v4\.ckpt is missing")
     fetched(tmp_path)
+    assert parse_source(NAME) == WeightedModel(name=NAME, weights=str(weights))
+
+
+def test_a_record_that_is_damaged_or_of_another_archive_is_refused(tmp_path: Path) -> None:
+    weights = fetched(tmp_path)
+    record = fetched_folder() / NAME / "fetched.json"
+    whole = record.read_bytes()
+    record.write_bytes(whole[:-20])
+    is_refused("its record is damaged, or not of the catalogue's archive")
+    record.write_bytes(whole)
+    assert parse_source(NAME) == WeightedModel(name=NAME, weights=str(weights))
     write_catalogue(tmp_path / "c.toml", published(archive(), "http://a.example/a.tar.gz"))
-    assert fetched_weights(NAME) is None
+    is_refused("its record is damaged, or not of the catalogue's archive")
+    assert not identity(WeightedModel(name=NAME, weights=str(weights))).published
 
 
-def test_what_the_catalogue_does_not_know_was_not_fetched(tmp_path: Path) -> None:
+def test_whose_weights_a_name_means_is_said(tmp_path: Path) -> None:
+    assert weights_said(parse_source(NAME)) == "reference weights"
+    assert weights_said(parse_source(NAME, "folder/mine.npz")) == "weights of mine.npz"
     fetched(tmp_path)
-    write_catalogue(tmp_path / "c.toml")
-    assert fetched_weights(NAME) is None
-    assert parse_source(NAME) == ReferenceModel(name=NAME)
+    assert weights_said(parse_source(NAME)) == "the fetched weights"
+    assert weights_said(parse_source("m.onnx")) == ""
+
+
+# ---------------------------------------------------------------- models that perftool does not build
+
+
+def known_file(tmp_path: Path, *members: str, own: str) -> None:
+    """Know a model `tiny` besides the built-in one, of whose archive one member is the model."""
+    body = archive(10, **{name: name.encode() for name in members})
+    original = Original(
+        input="x", shape=(1, 3, 8, 8), output="y", layout="NCHW", color="RGB", mean=1.0, scale=2.0
+    )
+    model = published(body, "http://a.example/a.tar.gz", weights=own)
+    model = msgspec.structs.replace(model, name="tiny", original=original)
+    write_catalogue(tmp_path / "c.toml", model)
+    (tmp_path / "a.tar.gz").write_bytes(body)
+
+
+def fetch_tiny(tmp_path: Path) -> Path:
+    known = catalogue.known("tiny")
+    fetch(known, fetched_folder() / "tiny", lambda _: None, offered=tmp_path / "a.tar.gz")
+    return fetched_folder() / "tiny" / "files"
+
+
+def test_a_known_model_that_is_not_built_is_its_fetched_file(tmp_path: Path) -> None:
+    known_file(tmp_path, "net.xml", "net.bin", own="net.xml")
+    with pytest.raises(InputError, match=r"^tiny was not fetched yet: perftool model fetch tiny$"):
+        parse_source("tiny")
+    files = fetch_tiny(tmp_path)
+    (tmp_path / "tiny.index").write_bytes(b"a name is a name, whatever lies here")
+    source = parse_source("tiny")
+    feeding = Feeding(mean=(1.0,), scale=(2.0,), color="RGB", layout="NCHW")
+    assert source == ModelFile(path=str(files / "net.xml"), feeding=feeding)
+    assert (identity(source).name, identity(source).published) == ("tiny", True)
+    assert parse_source(NAME) == ReferenceModel(name=NAME), "the built-in model is still known"
+    with pytest.raises(UsageError, match="--weights go with a built-in model"):
+        parse_source("tiny", "reference")
+    (files / "net.bin").write_bytes(b"net.BIN")
+    assert not identity(source).published, "the other half counts"
+    (files / "net.bin").write_bytes(b"short")
+    with pytest.raises(InputError, match=r"net\.bin has 5 bytes, .*\(perftool model fetch tiny\)$"):
+        parse_source("tiny")
+
+
+def test_an_archive_without_a_model_file_is_refused(tmp_path: Path) -> None:
+    known_file(tmp_path, own=WEIGHTS)
+    fetch_tiny(tmp_path)
+    with pytest.raises(
+        InputError, match=rf"does not build tiny, and {WEIGHTS} in its archive is no model file"
+    ):
+        parse_source("tiny")
+
+
+# ---------------------------------------------------------------- content
 
 
 def test_weights_are_published_by_content(tmp_path: Path) -> None:
