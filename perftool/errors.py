@@ -9,8 +9,8 @@
     ├── DisagreementError        9  two models differ by more than the bound
     └── InterruptedRunError    130  stopped by the user; what was measured is kept
 
-An error's text is one line: what is wrong, where, what to do. Nothing here prints or exits: `cli.main`
-catches these once.
+An error's text is one line: what is wrong, where, what to do; `one_line` and `last_line` make one of what a
+library says in several. Nothing here prints or exits: `cli.main` catches these once.
 """
 
 from typing import ClassVar
@@ -62,3 +62,14 @@ class InterruptedRunError(PerftoolError):
     """Report that the user stopped the run."""
 
     exit_code = 130
+
+
+def one_line(error: BaseException) -> str:
+    """Return all that an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def last_line(error: BaseException | str) -> str:
+    """Return the last line of a runtime's error that says something, without its full stop."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

@@ -6,6 +6,7 @@ Runtime-free: the parent plans with it, children explain with it.
 import re
 from collections.abc import Sequence
 
+from perftool.errors import last_line
 from perftool.machine import DeviceMissing
 
 VIRTUAL = ("AUTO", "HETERO", "MULTI", "BATCH")
@@ -48,12 +49,6 @@ def batch_size(device: str) -> int | None:
     """Return the batch that a BATCH device collects, None for any other and where it chooses itself."""
     found = re.fullmatch(r"BATCH:[^()]+\((\d+)\)", device)
     return max(1, int(found.group(1))) if found else None
-
-
-def last_line(error: str) -> str:
-    """Return the last line of a runtime's error that says something, without its full stop."""
-    lines = [line.strip().rstrip(".") for line in error.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
 
 
 def advice(device: str) -> str:

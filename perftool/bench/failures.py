@@ -2,8 +2,7 @@
 
 from typing import Literal, cast
 
-from perftool.bench.devices import last_line
-from perftool.errors import DeviceMissingError, InputError, PerftoolError
+from perftool.errors import DeviceMissingError, InputError, PerftoolError, last_line
 from perftool.job import Compile, Convert, Evaluate, Freeze, Job, Offer, Prepare, Probe, Verify, Visit
 from perftool.record import Failed, Stage
 
@@ -51,7 +50,7 @@ def failure(job: Job, compiled: str, error: BaseException) -> Failed:
             kind = "bad_input"
         case MemoryError():
             kind = "out_of_memory"
-    reason = last_line(str(error))
+    reason = last_line(error)
     if not isinstance(error, PerftoolError):
         reason = f"{type(error).__name__}: {reason}"
     return failed(job, compiled, kind, reason)

@@ -4,7 +4,8 @@ from typing import Any
 
 import openvino as ov
 
-from perftool.bench.devices import advice, hardware, last_line, missing
+from perftool.bench.devices import advice, hardware, missing
+from perftool.errors import last_line
 from perftool.machine import Device, DeviceFound, DeviceMissing
 
 
@@ -16,7 +17,7 @@ def probe(device: str) -> Device:
         core.compile_model(_identity(), device)
     except RuntimeError as error:
         return missing(device, str(error)) or DeviceMissing(
-            name=device, reason=f"it compiles nothing: {last_line(str(error))}", advice=advice(device)
+            name=device, reason=f"it compiles nothing: {last_line(error)}", advice=advice(device)
         )
     found = [_hardware(core, name) for name in names]
     alone = len(found) == 1

@@ -1,9 +1,9 @@
 """The one place where a command writes its files: each whole or not at all."""
 
-import os
 from pathlib import Path
 
 from perftool.errors import PerftoolError
+from perftool.replacing import replaced
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> list[Path]:
@@ -11,14 +11,9 @@ def write_files(folder: Path, files: dict[str, bytes]) -> list[Path]:
     written = []
     for name, content in files.items():
         path = folder / name
-        part = path.with_name(f".{path.name}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with replaced(path) as (part,):
                 part.write_bytes(content)
-                os.replace(part, path)
-            finally:
-                part.unlink(missing_ok=True)
         except OSError as error:
             raise PerftoolError(f"{path}: cannot be written: {error.strerror}") from None
         written.append(path)

@@ -12,7 +12,7 @@ from typing import Any
 import openvino as ov
 from openvino.preprocess import ColorFormat, PrePostProcessor
 
-from perftool.errors import InputError
+from perftool.errors import InputError, last_line
 from perftool.images.sets import Layout, layout, static_shape
 from perftool.model.convention import OPTIONS, Fault, fault, numbers, values_said
 from perftool.spec import Feeding
@@ -80,7 +80,7 @@ def build_in(model: ov.Model, feeding: Feeding, origin: str) -> tuple[ov.Model, 
     try:
         return processor.build(), fed
     except RuntimeError as error:
-        raise InputError(f"{origin}: its feeding cannot be built in: {last_line(str(error))}") from error
+        raise InputError(f"{origin}: its feeding cannot be built in: {last_line(error)}") from error
 
 
 def taken_as_it_is(port: Any) -> str:
@@ -92,12 +92,6 @@ def taken_as_it_is(port: Any) -> str:
 def usual_color(port: Any, found: Layout) -> str:
     """Return the order of the channels that perftool feeds a port (see `images.to_input`)."""
     return "RGB" if found == "NHWC" and port.get_element_type() == ov.Type.u8 else "BGR"
-
-
-def last_line(message: str) -> str:
-    """Return the last line of a runtime's message that says something."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[-1] if lines else "the runtime gives no reason"
 
 
 def _layout(port: Any, feeding: Feeding, origin: str) -> Layout:
@@ -117,7 +111,7 @@ def _reshape(model: ov.Model, shape: ov.PartialShape, failing: str) -> None:
     try:
         model.reshape({model.inputs[0]: shape})
     except RuntimeError as error:
-        raise InputError(f"{failing}: {last_line(str(error))}") from error
+        raise InputError(f"{failing}: {last_line(error)}") from error
 
 
 def _refused(found: Fault, origin: str) -> InputError:

@@ -1,26 +1,20 @@
 """Copy a prepared model out of the cache. Runtime-free; files are copied, not read into memory."""
 
-import os
 import shutil
 from pathlib import Path
 
 from perftool.errors import PerftoolError
+from perftool.replacing import replaced
 
 
 def place_model(source: Path, target: Path) -> None:
-    """Copy an IR, .xml and .bin, to where the user wants it, each file whole or not at all.
+    """Copy an IR, .xml and .bin, to where the user wants it; what holds for the pair, `replacing` says.
 
-    Raises PerftoolError where the disk refuses.
+    Raises PerftoolError where the disk refuses; what was there before is then still there.
     """
-    for suffix in (".bin", ".xml"):
-        path = target.with_suffix(suffix)
-        part = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copyfile(source.with_suffix(suffix), part)
-                os.replace(part, path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise PerftoolError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with replaced(target.with_suffix(".bin"), target.with_suffix(".xml")) as (weights, graph):
+            shutil.copyfile(source.with_suffix(".bin"), weights)
+            shutil.copyfile(source.with_suffix(".xml"), graph)
+    except OSError as error:
+        raise PerftoolError(f"{target}: cannot be written: {error.strerror}") from None

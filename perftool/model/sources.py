@@ -10,11 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import openvino as ov
 
-from perftool.errors import InputError
+from perftool.errors import InputError, last_line
 from perftool.images.sets import image_size, layout, static_shape
 from perftool.model import feeding
 from perftool.model.convention import states_values
-from perftool.model.feeding import last_line
 from perftool.model.identity import check_name, companions, weights_said
 from perftool.published.catalogue import Known, known, names, recognise
 from perftool.spec import Convention, ModelFile, ModelSource, ReferenceModel, WeightedModel
@@ -206,7 +205,7 @@ def rebatch(model: ov.Model, batch: int) -> ov.Model:
         try:
             model.reshape({model.inputs[0]: shape})
         except RuntimeError as error:
-            reason = last_line(str(error))
+            reason = last_line(error)
             raise InputError(f"model {name} cannot be reshaped to batch {batch}: {reason}") from error
     followed = static_shape(model.outputs[0])
     if not followed or followed[0] not in (-1, batch):

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import msgspec
 import openvino as ov
 
-from perftool.errors import InputError, PerftoolError
+from perftool.errors import InputError, PerftoolError, one_line
 from perftool.images.sets import digest, image_count
 from perftool.job import Prepare, Quantization
 from perftool.journal import ModelIdentity
@@ -149,7 +149,7 @@ def _cache_errors(cache: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, InputError) as error:
         # The runtime reports a full disk as a RuntimeError about an iostream.
-        said = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        said = error.strerror if isinstance(error, OSError) else one_line(error)
         there = next(place for place in (cache.absolute(), *cache.absolute().parents) if place.exists())
         free = shutil.disk_usage(there).free / 1e6
         raise PerftoolError(

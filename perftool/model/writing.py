@@ -1,15 +1,15 @@
-"""Write a model as an IR file, .xml and .bin, whole or not at all.
+"""Write a model as an IR file, .xml and .bin, each whole; what holds for the pair, `replacing` says.
 
 Runs in a child process. Weights are written as they are, none is made smaller; which files a cache holds is
 `entries`' business.
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import openvino as ov
 
-from perftool.errors import InputError
+from perftool.errors import InputError, one_line
+from perftool.replacing import replaced
 
 
 def check_target(output: str | Path) -> Path:
@@ -31,13 +31,9 @@ def write_model(model: ov.Model, output: str | Path) -> Path:
     """
     target = check_target(output)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=".perftool-") as folder:
-            written = Path(folder) / target.name
-            ov.save_model(model, written, compress_to_fp16=False)
-            written.with_suffix(".bin").replace(target.with_suffix(".bin"))
-            written.replace(target)
+        with replaced(target.with_suffix(".bin"), target) as (_, graph):
+            ov.save_model(model, graph, compress_to_fp16=False)
     except (OSError, RuntimeError) as error:
         # The runtime reports a full disk as a RuntimeError of several lines.
-        raise InputError(f"{target}: cannot be written: {' '.join(str(error).split())}") from error
+        raise InputError(f"{target}: cannot be written: {one_line(error)}") from error
     return target

@@ -18,7 +18,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from perftool.errors import InputError, PerftoolError
+from perftool.errors import InputError, PerftoolError, one_line
 from perftool.published.catalogue import Archive, Known
 from perftool.record import Progress
 from perftool.spec import Count, Positive
@@ -264,7 +264,7 @@ def _failures_named(client: httpx.Client) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    return re.sub(r"^\[Errno -?\d+\] ", "", " ".join(str(error).split())) or type(error).__name__
+    return re.sub(r"^\[Errno -?\d+\] ", "", one_line(error)) or type(error).__name__
 
 
 def _version(headers: httpx.Headers) -> str | None:

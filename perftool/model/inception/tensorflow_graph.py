@@ -4,12 +4,10 @@ Runs in a child process that imports TensorFlow. The graph is perftool's own, in
 other graphs a checkpoint may belong to is not looked into.
 """
 
-import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from perftool.errors import InputError
+from perftool.errors import InputError, one_line
 from perftool.job import Freeze
 from perftool.model.identity import check_name
 from perftool.model.inception.checkpoint import require_checkpoint
@@ -18,6 +16,7 @@ from perftool.model.inception.inception_v4_tensorflow import build_graph
 from perftool.model.inception.tensorflow_runtime import import_tensorflow
 from perftool.model.inception.weights import load_weights
 from perftool.record import Written
+from perftool.replacing import replaced
 
 
 def freeze(job: Freeze) -> Written:
@@ -63,21 +62,17 @@ def _frozen(tensorflow: Any, graph: Any, checkpoint: Path) -> bytes:
         try:
             saver.restore(session, str(checkpoint))
         except (tensorflow.errors.OpError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{checkpoint}: cannot be restored ({reason})") from error
+            raise InputError(f"{checkpoint}: cannot be restored ({one_line(error)})") from error
         frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), [OUTPUT])
     content: bytes = frozen.SerializeToString(deterministic=True)
     return content
 
 
 def _write(content: bytes, target: Path) -> Path:
-    """Write a file, by way of one beside it, and return its path; makes the folders above it."""
+    """Write a file whole and return its path; makes the folders above it."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent, prefix=".perftool-") as folder:
-            written = Path(folder) / target.name
+        with replaced(target) as (written,):
             written.write_bytes(content)
-            os.replace(written, target)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror or error}") from error
     return target

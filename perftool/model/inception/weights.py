@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perftool.errors import InputError
+from perftool.errors import InputError, one_line
 from perftool.model.inception.checkpoint import checkpoint_name
 from perftool.model.inception.tensorflow_runtime import import_tensorflow
 from perftool.model.inception.variables import Shapes, check_shapes, is_training_only, some
@@ -43,7 +43,7 @@ def _load_archive(path: Path) -> dict[str, NDArray[Any]]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise InputError(f"{path}: not a readable npz of plain arrays ({_one_line(error)})") from error
+        raise InputError(f"{path}: not a readable npz of plain arrays ({one_line(error)})") from error
     strangers = [name for name, array in loaded.items() if not isinstance(array, np.ndarray)]
     if strangers:
         raise InputError(f"{path}: holds what is not an array: {some(strangers)}")
@@ -61,8 +61,4 @@ def _load_checkpoint(name: Path, shapes: Shapes | None) -> dict[str, NDArray[Any
         return {variable: np.asarray(reader.get_tensor(variable)) for variable in wanted}
     # The reader tells a shard that is too short by an IndexError, and what it cannot name by the others.
     except (tensorflow.errors.OpError, IndexError, ValueError, RuntimeError) as error:
-        raise InputError(f"{name}: a checkpoint that cannot be read ({_one_line(error)})") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name}: a checkpoint that cannot be read ({one_line(error)})") from error
