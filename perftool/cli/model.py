@@ -11,7 +11,7 @@ app = typer.Typer(
     help="Look at models; build, convert and compare them.", no_args_is_help=True, rich_markup_mode=None
 )
 
-Model = Annotated[str, typer.Argument(help="A built-in model's name, or a model file.")]
+Model = Annotated[str, typer.Argument(help="A known model's name, or a model file.")]
 
 
 @app.command()

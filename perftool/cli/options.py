@@ -49,7 +49,10 @@ DatasetDir = Annotated[
 ]
 Labels = Annotated[
     Path | None,
-    typer.Option("--labels", help="Its label file: `file class` per line. Default: DATASET/val.txt."),
+    typer.Option(
+        "--labels",
+        help="Its label file: `file class` per line, or CSV. Default: its val.txt or labels.csv.",
+    ),
 ]
 CalibrationDir = Annotated[
     Path | None,

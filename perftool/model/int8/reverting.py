@@ -30,7 +30,8 @@ def revert(job: Revert) -> Written:
     if unknown := [name for name in job.layers if name not in pair.layers]:
         rest = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         raise InputError(
-            f"{job.int8_path}: no quantized layer {unknown[0]}{rest}; `perftool rank` lists those it has"
+            f"{job.int8_path}: no quantized layer {unknown[0]}{rest}; "
+            "`perftool quantize --layers` lists those it has"
         )
     return Written(path=str(write_model(revert_layers(pair, job.layers), target)))
 
