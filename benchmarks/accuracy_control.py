@@ -23,9 +23,10 @@ from perftool.job import Quantization
 from perftool.model.inception.inception_v4_openvino import build
 from perftool.model.inception.reference import reference_weights
 from perftool.spec import Configuration, Explicit, ModelFile, SyntheticImages
+from perftool.sweep.asking import Order
 from perftool.sweep.duel import Contender, duel
 from perftool.sweep.locks import hold
-from perftool.sweep.quantizing import Order, quantize
+from perftool.sweep.quantizing import quantize
 from perftool.sweep.run import Watcher
 
 TITLE = "Accuracy control"

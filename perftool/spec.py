@@ -64,10 +64,16 @@ ModelSource = ReferenceModel | WeightedModel | ModelFile
 
 
 class SyntheticImages(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="synthetic"):
-    """The first `count` built-in images of one part; the parts never overlap."""
+    """The first `count` built-in images of one part, or those `chosen`; the parts never overlap."""
 
     part: Literal["calibration", "evaluation"]
     count: Annotated[int, Meta(ge=1)]
+    chosen: tuple[int, ...] = ()
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Return which images of the part these are."""
+        return self.chosen or tuple(range(self.count))
 
 
 #: How an image file is cut to a model's size. "central-crop" keeps the central 0.875 of height and of width;

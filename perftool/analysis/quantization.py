@@ -35,10 +35,16 @@ class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Trial(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One try at a bound: how many layers were kept in floating point, and what it cost in accuracy."""
+    """One try at a bound: how many layers were kept in floating point, and what it cost in accuracy.
+
+    `images` were run for it. Where these are not all, but those alone whose class plain INT8 changes, the
+    drop takes the others as unchanged, and `accuracy` is None: only a screening.
+    """
 
     kept: int
-    accuracy: AccuracyResult
+    images: int
+    drop_pp: float
+    accuracy: AccuracyResult | None
     passes: bool
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from perftool.bench.evaluations import Kept, Seen
 from perftool.errors import InputError, PerftoolError
 from perftool.images import sets as image_sets
+from perftool.images.dataset import names
 from perftool.images.decoding import Decoded
 from perftool.images.labels import Numbered, numbered
 from perftool.images.sets import decode_images, image_size, to_input
@@ -75,7 +76,7 @@ def classify(
         progress(len(kept.seen), total)
     read = [index for index, one in enumerate(kept.seen) if one.top]
     if not read:
-        raise InputError(f"none of {total} images can be read; the first is {_name(images, 0)}")
+        raise InputError(f"none of {total} images can be read; the first is {names(images)[0]}")
     counts = Counter(found for one in kept.seen for found in one.found)
     missing = images.missing if isinstance(images, ImageFiles) else 0
     return Classified(
@@ -84,14 +85,10 @@ def classify(
         label_offset=labels.offset,
         label_note=labels.explanation,
         classes=class_count,
-        left_out=tuple(_name(images, index) for index, one in enumerate(kept.seen) if not one.top),
+        left_out=tuple(name for name, one in zip(names(images), kept.seen, strict=True) if not one.top),
         faults=ImageFaults(**{**counts, "missing": counts["missing"] + missing}),
         reused=reused,
     )
-
-
-def _name(images: Images, index: int) -> str:
-    return images.files[index] if isinstance(images, ImageFiles) else f"{images.part} image {index}"
 
 
 def top_classes(scores: NDArray[Any], numbers: Sequence[int]) -> list[tuple[int, ...]]:

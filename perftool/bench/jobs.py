@@ -146,7 +146,7 @@ def describe_source(source: ModelSource) -> Described:
 
 
 def write_built(job: Build) -> Written:
-    """Write a built-in model as an IR file, whole or not at all."""
+    """Write a built-in model as an IR file."""
     target = check_target(job.output)
     model = build(job.model, convention=job.convention, batch=job.batch)
     return Written(path=str(write_model(model, target)))

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from perftool.journal import Header
     from perftool.record import Evaluated
     from perftool.render.accuracy import AccuracyView
-    from perftool.spec import Images
     from perftool.sweep.run import Watcher
 
 
@@ -78,7 +77,7 @@ class Evaluations(NamedTuple):
     """Evaluations, the names of all their images, and the precisions that are worth a row."""
 
     results: "list[Evaluated]"
-    names: list[str]
+    names: tuple[str, ...]
     precisions: frozenset[str]
 
 
@@ -120,15 +119,6 @@ def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
     )
 
 
-def _names(images: "Images") -> list[str]:
-    """Return the names of a set's images."""
-    from perftool.spec import ImageFiles
-
-    if isinstance(images, ImageFiles):
-        return list(images.files)
-    return [f"{images.part} image {index}" for index in range(images.count)]
-
-
 def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
     """Evaluate FP32, the reference, and every precision of the profile that its device has.
 
@@ -138,7 +128,7 @@ def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
     from pathlib import Path
 
     from perftool.bench.isolate import refuse
-    from perftool.images.dataset import images_for
+    from perftool.images.dataset import images_for, names
     from perftool.journal import Entry, Run
     from perftool.record import Failed, Progress
     from perftool.sweep.remaining import remaining
@@ -166,4 +156,4 @@ def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
             raise refuse(evaluated)
         results.append(evaluated)
     planned_precisions = frozenset(one.precision for one in made.configurations if not one.baseline)
-    return Evaluations(results, _names(images), planned_precisions)
+    return Evaluations(results, names(images), planned_precisions)

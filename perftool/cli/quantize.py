@@ -76,7 +76,7 @@ def quantize(
     from perftool.model.presets import preprocessed
     from perftool.render.quantization import quantization_view
     from perftool.spec import ImageFiles, ReferenceModel
-    from perftool.sweep.quantizing import Order
+    from perftool.sweep.asking import Order
     from perftool.sweep.quantizing import quantize as carry_out
 
     if max_drop is None and (method or evaluation_images):

@@ -70,6 +70,21 @@ def draw(files: ImageFiles, count: int, seed: int) -> ImageFiles:
     return _taken(files, _drawn(files, seed)[:count])
 
 
+def names(images: Images) -> tuple[str, ...]:
+    """Name every image of a set."""
+    if isinstance(images, ImageFiles):
+        return images.files
+    return tuple(f"{images.part} image {index}" for index in images.indices)
+
+
+def picked(images: Images, positions: Sequence[int]) -> Images:
+    """Return the images of a set at some positions, one at least."""
+    if isinstance(images, ImageFiles):
+        return _taken(images, positions)
+    chosen = tuple(images.indices[position] for position in positions)
+    return replace(images, count=len(chosen), chosen=chosen)
+
+
 def images_for(profile: Profile) -> tuple[Images, Images]:
     """Return a profile's calibration and evaluation images, which share none.
 

@@ -149,7 +149,7 @@ def numbered(images: Images, class_count: int) -> Numbered:
         # Textures are drawn with numpy, which a parent that reads a data set does without.
         from perftool.images.textures import label_of
 
-        labels, classes = tuple(label_of(index) for index in range(images.count)), WITH_BACKGROUND
+        labels, classes = tuple(label_of(index) for index in images.indices), WITH_BACKGROUND
     found = resolve(labels, classes, class_count)
     return Numbered(tuple(label + found.offset for label in labels), found.offset, found.explanation)
 

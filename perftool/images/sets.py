@@ -79,7 +79,7 @@ def decode_images(images: Images, size: tuple[int, int], start: int = 0) -> Iter
     cv2.setNumThreads(1)
     if isinstance(images, SyntheticImages):
         return _in_order(
-            lambda index: Decoded(pixels=resize(_draw(images.part, index), size)), range(start, images.count)
+            lambda index: Decoded(pixels=resize(_draw(images.part, index), size)), images.indices[start:]
         )
     folder = Path(images.directory)
     decoded = _in_order(lambda name: _read_whole(folder / name, size, images.geometry), images.files[start:])
@@ -114,7 +114,7 @@ def image_loaders(images: Images, size: tuple[int, int]) -> list[Callable[[], Im
             for name, wanted in zip(images.files, readable, strict=True)
             if wanted
         ]
-    encoded = [cv2.imencode(".png", _draw(images.part, index))[1] for index in range(images.count)]
+    encoded = [cv2.imencode(".png", _draw(images.part, index))[1] for index in images.indices]
     return [partial(_decode_held, image, size) for image in encoded]
 
 
@@ -145,7 +145,7 @@ def _decode_held(encoded: NDArray[np.uint8], size: tuple[int, int]) -> Image:
 
 def image_count(images: Images) -> int:
     """Return how many images a set has."""
-    return len(images.files) if isinstance(images, ImageFiles) else images.count
+    return len(images.files) if isinstance(images, ImageFiles) else len(images.indices)
 
 
 def digest(images: Images, progress: Callable[[int, int], None] = lambda done, total: None) -> str:
@@ -158,6 +158,8 @@ def digest(images: Images, progress: Callable[[int, int], None] = lambda done, t
     whole = hashlib.sha256()
     if isinstance(images, SyntheticImages):
         whole.update(f"synthetic {images.part} {images.count}\n".encode())
+        if images.chosen:
+            whole.update(f"{images.chosen}\n".encode())
         for index in range(min(images.count, len(CLASS_NAMES))):
             whole.update(draw_image(images.part, index).tobytes())
         return whole.hexdigest()

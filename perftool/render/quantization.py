@@ -46,14 +46,17 @@ def _outcome(report: QuantizationReport) -> Group:
 def _trials(report: QuantizationReport) -> Table:
     table = Table(box=box.SIMPLE, title="trials", title_justify="left")
     table.add_column("layers kept in float", justify="right")
-    for title in ("top-1 [%]", "drop [pp]"):
+    for title in ("images", "top-1 [%]", "drop [pp]"):
         table.add_column(title, justify="right")
     table.add_column("within")
     if report.plain:
-        table.add_row("0", _percent(report.plain), _drop(report.plain), "no")
+        table.add_row("0", str(report.plain.images), _percent(report.plain), _drop(report.plain), "no")
     for trial in report.trials:
+        found = trial.accuracy
+        drop = _drop(found) if found else f"about {trial.drop_pp:+.2f}"
+        top1 = _percent(found) if found else ""
         within = "yes" if trial.passes else "no"
-        table.add_row(str(trial.kept), _percent(trial.accuracy), _drop(trial.accuracy), within)
+        table.add_row(str(trial.kept), str(trial.images), top1, drop, within)
     return table
 
 

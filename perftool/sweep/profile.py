@@ -52,15 +52,19 @@ def load_profile(name_or_path: str) -> Profile:
         raise InputError(f"{path}: {_syntax(error, text)}") from None
     profile = _decode(data)
     if isinstance(profile, Profile):
-        return _absolute(profile, path.parent)
+        return _absolute(profile, path)
     raise InputError(f"{path}: {profile[0]}: {profile[1]}")
 
 
-def _absolute(profile: Profile, folder: Path) -> Profile:
-    """Read a profile's relative paths from the folder that it lies in; a run then resumes from anywhere."""
+def _absolute(profile: Profile, source: Path) -> Profile:
+    """Read a profile's relative paths from the folder that its file lies in; a run then resumes from anywhere."""
 
     def full(path: str | None) -> str | None:
-        return None if path is None else os.path.abspath(folder / os.path.expanduser(path))
+        if path is None:
+            return None
+        if "\0" in path:
+            raise InputError(f"{source}: {path!r}: no path holds a null character")
+        return os.path.abspath(source.parent / os.path.expanduser(path))
 
     data = msgspec.to_builtins(profile)
     for table, names in ((data["model"], ("path", "weights")), (data["images"], _PATHS)):

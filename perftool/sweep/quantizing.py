@@ -9,7 +9,6 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal, TypeVar
 
 from msgspec import Struct
 
@@ -23,55 +22,22 @@ from perftool.analysis.quantization import (
     speed_warnings,
 )
 from perftool.analysis.result import AccuracyResult
-from perftool.bench.isolate import ask_once, expect
-from perftool.cache import cache_folder, evaluations_folder
 from perftool.errors import DeviceMissingError, InputError, NothingPassesError
+from perftool.images.dataset import names, picked
 from perftool.job import (
     ControlAccuracy,
     Describe,
-    Evaluate,
-    Job,
-    Prepare,
-    Quantization,
-    Rank,
-    Revert,
 )
 from perftool.machine import DeviceFound
 from perftool.model.placing import place_model
-from perftool.record import Answer, Controlled, Described, Evaluated, Prepared, Progress, Ranked, Written
+from perftool.record import Controlled, Described, Evaluated, Prepared, Ranked
 from perftool.spec import (
     ImageFiles,
-    Images,
     ModelFile,
-    ModelSource,
-    Precision,
-    WeightFormat,
 )
-from perftool.sweep.against_float import Compared, against_float, explicit
+from perftool.sweep.asking import Asked, Order, model_name
 from perftool.sweep.restoring import fewest_kept
-from perftool.sweep.run import INPUTS, Status, Watcher, first, probe
-
-#: How many calibration images the ranking takes.
-RANKING_IMAGES = 32
-_STALL_SECONDS = 1800.0
-
-Wanted = TypeVar("Wanted", bound=Answer)
-
-
-class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to quantize, how, for which device, and within which loss of top-1 (percentage points; None: any).
-
-    `images` evaluate, and are read only where there is a bound.
-    """
-
-    model: ModelSource
-    quantization: Quantization
-    output: Path
-    device: str
-    max_drop_pp: float | None
-    method: Literal["ranked", "nncf"]
-    images: Images
-    labelled: bool
+from perftool.sweep.run import Watcher, probe
 
 
 def quantize(order: Order, watcher: Watcher) -> QuantizationReport:
@@ -120,23 +86,21 @@ class _Quantizing:
         self._order = order
         self._device = device
         self._folder = folder
-        self._watcher = watcher
+        self._asked = Asked(order, device, folder, watcher)
         self._trials: list[Trial] = []
-        self._inferences = 0
-        self._peak = 0
         self._began = time.monotonic()
 
     def report(self) -> QuantizationReport:
         order = self._order
-        full, int8 = self._prepare("fp32"), self._prepare("int8")
+        full, int8 = self._asked.prepare("fp32"), self._asked.prepare("int8")
         if int8.comes_quantized:
-            raise InputError(f"{_name(order.model)} comes quantized already: nothing was done")
-        reference = self._evaluate(Path(full.path), "FP32") if order.max_drop_pp is not None else None
-        plain = self._accuracy(Path(int8.path), reference) if reference else None
-        ranked = self._rank(full, int8)
-        described = self._ask(Describe(model=ModelFile(path=full.path)), Described, "prepare", "layers")
+            raise InputError(f"{model_name(order.model)} comes quantized already: nothing was done")
+        reference = self._asked.evaluate(Path(full.path), "FP32") if order.max_drop_pp is not None else None
+        plain = self._asked.accuracy(Path(int8.path), reference) if reference else None
+        ranked = self._asked.rank(full, int8)
+        described = self._asked.ask(Describe(model=ModelFile(path=full.path)), Described, "prepare", "layers")
         chosen = self._choose(full, int8, ranked, reference, plain)
-        compared = self._compare(full, chosen.path)
+        compared = self._asked.compare(full, chosen.path)
         place_model(chosen.path, order.output)
         warnings = [*self._unread(int8), *compared.notes, *speed_warnings(compared.speed)]
         if chosen.accuracy and order.max_drop_pp is not None:
@@ -153,9 +117,9 @@ class _Quantizing:
             plain=plain,
             accuracy=chosen.accuracy,
             trials=tuple(self._trials),
-            inferences=self._inferences,
+            inferences=self._asked.inferences,
             seconds=time.monotonic() - self._began,
-            peak_rss_bytes=self._peak,
+            peak_rss_bytes=self._asked.peak_rss_bytes,
             file_bytes=sum(order.output.with_suffix(end).stat().st_size for end in (".xml", ".bin")),
             executed=compared.executed,
             speed=compared.speed,
@@ -165,7 +129,7 @@ class _Quantizing:
     def _unread(self, int8: Prepared) -> list[str]:
         """Say how many calibration images could not be read."""
         asked = self._order.quantization.calibration
-        count = len(asked.files) if isinstance(asked, ImageFiles) else asked.count
+        count = len(names(asked))
         unread = count - int8.calibration_images
         return [f"{unread} of {count} calibration images could not be read"] if unread else []
 
@@ -192,28 +156,71 @@ class _Quantizing:
     def _searched(
         self, full: Prepared, int8: Prepared, ranked: Ranked, reference: Evaluated, bound: float
     ) -> _Chosen:
-        """Search how many of the worst layers must be kept in floating point."""
+        """Search how many of the worst layers must be kept in floating point.
+
+        Screened first on the images whose class plain INT8 changes, which are few; then confirmed on all, and
+        where that fails searched on from there on all.
+        """
+        changed = self._changed(Path(int8.path), reference)
+        total = len(reference.top5)
+
+        def made(kept: int) -> Path:
+            path = self._trial(kept)
+            if not path.exists():
+                worst = tuple(layer.name for layer in ranked.layers[:kept])
+                self._asked.revert(full, int8, worst, path)
+            return path
+
+        def screened(kept: int) -> bool:
+            subset = compare(
+                *self._on_changed(made(kept), Path(full.path), changed, f"{kept} layers in float")
+            )
+            drop = 100 * ((subset.lost or 0) - (subset.gained or 0)) / total
+            trial = Trial(kept=kept, images=len(changed), drop_pp=drop, accuracy=None, passes=drop <= bound)
+            self._trials.append(trial)
+            return trial.passes
 
         def passes(kept: int) -> bool:
-            worst = tuple(layer.name for layer in ranked.layers[:kept])
-            self._revert(full, int8, worst, self._trial(kept))
-            accuracy = self._accuracy(self._trial(kept), reference, f"{kept} layers in float")
-            found = accuracy.drop_pp is not None and accuracy.drop_pp <= bound
-            self._trials.append(Trial(kept=kept, accuracy=accuracy, passes=found))
-            return found
+            accuracy = self._asked.accuracy(made(kept), reference, f"{kept} layers in float")
+            drop = accuracy.drop_pp if accuracy.drop_pp is not None else 100.0
+            trial = Trial(kept=kept, images=total, drop_pp=drop, accuracy=accuracy, passes=drop <= bound)
+            self._trials.append(trial)
+            return trial.passes
 
-        count = fewest_kept(len(ranked.layers), passes)
+        layers = len(ranked.layers)
+        count = fewest_kept(layers, screened)
+        if count is None or not passes(count):
+            count = fewest_kept(layers, passes, failing=count or 0)
         if count is None:
             raise NothingPassesError(
-                f"even with all {len(ranked.layers)} quantized layers back in floating point the drop is "
-                f"above {bound:g} pp"
+                f"even with all {layers} quantized layers back in floating point the drop is above "
+                f"{bound:g} pp"
             )
         reason = "kept in float: rank {} by the error that int8 adds at the output"
         return _Chosen(
             path=self._trial(count),
             method="ranked",
             kept={layer.name: reason.format(at + 1) for at, layer in enumerate(ranked.layers[:count])},
-            accuracy=next(trial.accuracy for trial in self._trials if trial.kept == count),
+            accuracy=next(
+                trial.accuracy for trial in reversed(self._trials) if trial.kept == count and trial.accuracy
+            ),
+        )
+
+    def _changed(self, int8: Path, reference: Evaluated) -> tuple[int, ...]:
+        """Return the positions of the images that plain INT8 puts in another class than the reference."""
+        plain = self._asked.evaluate(int8, "INT8")
+        readable = [at for at, name in enumerate(names(self._order.images)) if name not in plain.left_out]
+        pairs = zip(readable, plain.top5, reference.top5, strict=True)
+        return tuple(at for at, now, then in pairs if now[0] != then[0])
+
+    def _on_changed(
+        self, path: Path, full: Path, changed: tuple[int, ...], subject: str
+    ) -> tuple[Evaluated, Evaluated]:
+        """Evaluate a trial, and the reference, on some of the images alone."""
+        images = picked(self._order.images, changed)
+        return (
+            self._asked.evaluate(path, "INT8", subject, images=images),
+            self._asked.evaluate(full, "FP32", images=images),
         )
 
     def _controlled(self, full: Prepared, ranked: Ranked, reference: Evaluated, bound: float) -> _Chosen:
@@ -228,15 +235,22 @@ class _Quantizing:
             max_drop_pp=bound,
             output=str(output),
         )
-        controlled = self._ask(job, Controlled, "rank", "NNCF's accuracy control")
-        self._inferences += controlled.inferences
-        self._peak = max(self._peak, controlled.peak_rss_bytes)
-        accuracy = self._accuracy(output, reference, "NNCF's choice")
+        controlled = self._asked.ask(job, Controlled, "rank", "NNCF's accuracy control")
+        self._asked.inferences += controlled.inferences
+        self._asked.peak_rss_bytes = max(self._asked.peak_rss_bytes, controlled.peak_rss_bytes)
+        accuracy = self._asked.accuracy(output, reference, "NNCF's choice")
         passes = accuracy.drop_pp is not None and accuracy.drop_pp <= bound
         still = set(controlled.quantized)
         names = [layer.name for layer in ranked.layers if layer.name not in still]
         kept = dict.fromkeys(names, "kept in float by NNCF's accuracy control")
-        self._trials.append(Trial(kept=len(kept), accuracy=accuracy, passes=passes))
+        trial = Trial(
+            kept=len(kept),
+            images=accuracy.images,
+            drop_pp=accuracy.drop_pp if accuracy.drop_pp is not None else 100.0,
+            accuracy=accuracy,
+            passes=passes,
+        )
+        self._trials.append(trial)
         if not passes:
             raise NothingPassesError(
                 f"NNCF's accuracy control, which evaluates on the CPU, left a drop of "
@@ -246,81 +260,3 @@ class _Quantizing:
 
     def _trial(self, kept: int) -> Path:
         return self._folder / f"kept-{kept}.xml"
-
-    # -------------------------------------------------------- jobs
-
-    def _prepare(self, weight_format: WeightFormat) -> Prepared:
-        job = Prepare(
-            model=self._order.model,
-            weight_format=weight_format,
-            quantization=self._order.quantization,
-            cache=str(cache_folder()),
-        )
-        prepared = self._ask(job, Prepared, "prepare", weight_format.upper())
-        self._peak = max(self._peak, prepared.peak_rss_bytes)
-        return prepared
-
-    def _rank(self, full: Prepared, int8: Prepared) -> Ranked:
-        images = self._order.quantization.calibration
-        job = Rank(float_path=full.path, int8_path=int8.path, images=images, most=RANKING_IMAGES)
-        ranked = self._ask(job, Ranked, "rank", "quantized layers")
-        if not ranked.layers:
-            raise InputError(
-                f"NNCF quantized no layer of {_name(self._order.model)}: all are ignored, or of kinds that "
-                "it leaves in floating point"
-            )
-        self._inferences += ranked.images
-        return ranked
-
-    def _revert(self, full: Prepared, int8: Prepared, layers: tuple[str, ...], output: Path) -> None:
-        job = Revert(float_path=full.path, int8_path=int8.path, layers=layers, output=str(output))
-        self._ask(job, Written, "prepare", f"{len(layers)} layers in float")
-
-    def _evaluate(self, path: Path, precision: Precision, subject: str = "") -> Evaluated:
-        job = Evaluate(
-            model_path=str(path),
-            weight_format="int8" if precision == "INT8" else "fp32",
-            device=self._device.name,
-            precision=precision,
-            setting=explicit(self._device, precision, "auto"),
-            images=self._order.images,
-            labelled=self._order.labelled,
-            cache=str(evaluations_folder()),
-        )
-        evaluated = self._ask(job, Evaluated, "evaluate", subject or precision)
-        self._inferences += len(evaluated.top5) + len(evaluated.left_out) - evaluated.reused
-        return evaluated
-
-    def _accuracy(self, path: Path, reference: Evaluated, subject: str = "") -> AccuracyResult:
-        return compare(self._evaluate(path, "INT8", subject), reference)
-
-    def _compare(self, full: Prepared, chosen: Path) -> Compared:
-        """Measure the choice against the float variants that the device has."""
-
-        def progress(done: int, total: int) -> None:
-            self._watcher.status(Status(stage="measure", subject="INT8 against float", part=(done, total)))
-
-        inputs = first(self._order.quantization.calibration, INPUTS)
-        return against_float(self._device, full.path, str(chosen), inputs, self._folder, progress)
-
-    def _ask(
-        self,
-        job: Job,
-        kind: type[Wanted],
-        stage: Literal["prepare", "rank", "evaluate"],
-        subject: str,
-    ) -> Wanted:
-        """Have a child of its own do a job, showing how far it is."""
-        self._watcher.status(Status(stage=stage, subject=subject))
-
-        def watch(progress: Progress | None) -> None:
-            if progress:
-                part = (progress.done, progress.total)
-                named = subject if progress.stage == stage else f"{subject}: {progress.stage}"
-                self._watcher.status(Status(stage=stage, subject=named, part=part))
-
-        return expect(ask_once(job, self._folder / "child.log", _STALL_SECONDS, watch), kind)
-
-
-def _name(model: ModelSource) -> str:
-    return model.path if isinstance(model, ModelFile) else model.name

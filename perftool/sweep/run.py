@@ -350,7 +350,8 @@ class Sweep:
 def first(images: Images, count: int) -> Images:
     """Return the first images of a set."""
     if isinstance(images, SyntheticImages):
-        return msgspec.structs.replace(images, count=min(count, images.count))
+        chosen = images.chosen[:count]
+        return msgspec.structs.replace(images, count=min(count, len(images.indices)), chosen=chosen)
     return msgspec.structs.replace(images, files=images.files[:count], labels=images.labels[:count])
 
 

@@ -243,7 +243,7 @@ def test_a_wrong_option_is_named() -> None:
 
 # ---------------------------------------------------------------- writing back
 
-text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 count = st.integers(1, 10**6)
 positive = st.floats(1e-6, 1e9)
 optional_text = st.none() | text
@@ -289,6 +289,13 @@ profile_values = st.builds(
     ),
     seed=st.integers(0, 2**63 - 1),
 )
+
+
+def test_a_null_character_in_a_path_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('name = "n"\n[[grids]]\n[model]\ntype = "file"\npath = "~\\u0000/m.xml"\n')
+    with pytest.raises(InputError, match=r"p\.toml: .*no path holds a null character"):
+        load_profile(str(path))
 
 
 @settings(deadline=None)

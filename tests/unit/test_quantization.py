@@ -79,7 +79,10 @@ def test_a_report_survives_json() -> None:
         output="out/model.xml", method="ranked", device="CPU", calibration_images=32,
         layers=layer_reports(DESCRIBED, RANKED, {"second": "kept in float: rank 1"}),
         max_drop_pp=0.5, reference=ACCURACY, plain=ACCURACY, accuracy=ACCURACY,
-        trials=tuple(Trial(kept=kept, accuracy=ACCURACY, passes=bool(kept)) for kept in (0, 1)),
+        trials=(
+            Trial(images=30, drop_pp=0.25, kept=1, accuracy=None, passes=True),
+            Trial(images=400, drop_pp=0.25, kept=1, accuracy=ACCURACY, passes=True),
+        ),
         inferences=864, seconds=12.5, peak_rss_bytes=10**9, file_bytes=10**8, executed="i8",
         speed=(Speed(against="FP32", ratio=ratio), Speed(against="FP16", ratio=ratio)),
         warnings=bound_warnings(ACCURACY, 0.5, searched=True),

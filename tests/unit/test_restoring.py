@@ -20,6 +20,19 @@ def test_the_fewest_that_pass_are_found_in_few_trials(layers: int) -> None:
         assert all(1 <= kept <= layers for kept in tried)
 
 
+def test_a_search_may_begin_where_some_are_known_to_fail() -> None:
+    for needed in range(6, 31):
+        tried: list[int] = []
+
+        def passes(kept: int, needed: int = needed, tried: list[int] = tried) -> bool:
+            tried.append(kept)
+            return kept >= needed
+
+        assert fewest_kept(30, passes, failing=5) == needed
+        assert min(tried) > 5
+    assert fewest_kept(5, lambda kept: True, failing=5) is None
+
+
 def test_where_all_kept_do_not_do_there_is_no_answer() -> None:
     tried: list[int] = []
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import openvino as ov
 
-from perftool.errors import InputError, PerftoolError
+from perftool.errors import InputError, PerftoolError, one_line
 from perftool.images.sets import image_count, image_size, load_images, to_input
 from perftool.job import Quantization
 from perftool.telemetry import silence
@@ -68,7 +68,7 @@ def nncf_at_work(model: ov.Model) -> Iterator[None]:
     except PerftoolError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = one_line(error)
         raise PerftoolError(f"NNCF cannot quantize {model.get_friendly_name()}: {said}") from error
     finally:
         logger.setLevel(level)
