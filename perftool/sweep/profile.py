@@ -57,7 +57,7 @@ def load_profile(name_or_path: str) -> Profile:
 
 
 def _absolute(profile: Profile, source: Path) -> Profile:
-    """Read a profile's relative paths from the folder that its file lies in; a run then resumes from anywhere."""
+    """Read a profile's relative paths from its own folder; a run then resumes from anywhere."""
 
     def full(path: str | None) -> str | None:
         if path is None:
