@@ -112,6 +112,20 @@ class Revert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     output: str
 
 
+class Inspect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="inspect"):
+    """Say what a model file takes and gives."""
+
+    path: str
+
+
+class Rewrite(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="rewrite"):
+    """Write an IR again at another batch, with its weights and element types as they are."""
+
+    source: str
+    batch: Count
+    output: str
+
+
 class ControlAccuracy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="control"):
     """Have NNCF quantize within a bound on the loss of top-1, in percentage points, judged on the CPU."""
 
@@ -182,6 +196,8 @@ Job = (
     | Prepare
     | Rank
     | Revert
+    | Inspect
+    | Rewrite
     | ControlAccuracy
     | Compile
     | Visit

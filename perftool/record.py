@@ -51,9 +51,24 @@ class Described(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
 
 
 class Written(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="written"):
-    """The answer to Build, Freeze and Revert: a model file."""
+    """The answer to Build, Freeze, Revert and Rewrite: a model file."""
 
     path: str
+
+
+class Port(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An input or output of a model: its name, element type (f32, u8, …) and shape."""
+
+    name: str
+    element: str
+    shape: tuple[int, ...]
+
+
+class Inspected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="inspected"):
+    """The answer to Inspect: a classifier's image input, and its class scores."""
+
+    input: Port
+    output: Port
 
 
 class Converted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="converted"):
@@ -283,6 +298,8 @@ Stage = Literal[
     "prepare",
     "rank",
     "revert",
+    "inspect",
+    "rewrite",
     "control",
     "evaluate",
     "compile",
@@ -305,6 +322,7 @@ Answer = (
     Probed
     | Described
     | Written
+    | Inspected
     | Converted
     | Verified
     | Prepared

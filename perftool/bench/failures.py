@@ -3,7 +3,20 @@
 from typing import Literal, cast
 
 from perftool.errors import DeviceMissingError, InputError, PerftoolError, last_line
-from perftool.job import Compile, Convert, Evaluate, Freeze, Job, Offer, Prepare, Probe, Verify, Visit
+from perftool.job import (
+    Compile,
+    Convert,
+    Evaluate,
+    Freeze,
+    Inspect,
+    Job,
+    Offer,
+    Prepare,
+    Probe,
+    Rewrite,
+    Verify,
+    Visit,
+)
 from perftool.record import Failed, Stage
 
 Kind = Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "device_missing"]
@@ -22,8 +35,10 @@ def subject(job: Job, compiled: str) -> str:
             return f"{job.precision} on {job.device}"
         case Probe():
             return ", ".join(job.devices)
-        case Freeze() | Convert():
+        case Freeze() | Convert() | Rewrite():
             return job.output
+        case Inspect():
+            return job.path
         case Verify():
             return "two models"
     return type(job).__name__.lower()

@@ -25,12 +25,14 @@ from perftool.job import (
     Describe,
     Evaluate,
     Freeze,
+    Inspect,
     Job,
     Offer,
     Prepare,
     Probe,
     Rank,
     Revert,
+    Rewrite,
     Verify,
     Visit,
 )
@@ -96,6 +98,14 @@ class Bench:
                 from perftool.model.int8.reverting import revert
 
                 return revert(job)
+            case Inspect():
+                from perftool.model.rewriting import inspect
+
+                return inspect(job)
+            case Rewrite():
+                from perftool.model.rewriting import rewrite
+
+                return rewrite(job)
             case ControlAccuracy():
                 from perftool.bench.control import control
 
