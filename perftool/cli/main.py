@@ -7,7 +7,19 @@ import sys
 
 import typer
 
-from perftool.cli import accuracy, devices, doctor, load, model, quantize, recommend, report, show, sweep
+from perftool.cli import (
+    accuracy,
+    devices,
+    doctor,
+    export,
+    load,
+    model,
+    quantize,
+    recommend,
+    report,
+    show,
+    sweep,
+)
 from perftool.errors import PerftoolError
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ app.command()(load.load)
 app.command()(show.show)
 app.command()(recommend.recommend)
 app.command()(report.report)
+app.command()(export.export)
 app.command()(accuracy.accuracy)
 app.command()(quantize.quantize)
 app.command()(devices.devices)

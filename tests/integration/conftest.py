@@ -1,5 +1,7 @@
-"""A tiny real model, and images that it is always right about in FP32."""
+"""A tiny real model, images that it is always right about in FP32, and a finished sweep of it."""
 
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -7,6 +9,9 @@ import numpy as np
 import openvino as ov
 import pytest
 from tiny import tiny_model, write_tiny_model
+from tiny_profile import PROFILE
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +36,22 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f"{number:02d}.png {int(scores.argmax())}\n")
     (folder / "val.txt").write_text("".join(lines))
     return folder
+
+
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("profile") / "tiny.toml"
+    path.write_text(PROFILE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(
+    perftool: Command, tiny: Path, labelled: Path, profile: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """Return the folder of a whole sweep, and what the command printed."""
+    folder = tmp_path_factory.mktemp("run") / "whole"
+    done = perftool(
+        "sweep", tiny, "--profile", profile, "--dataset", labelled, "--out", folder, "--max-accuracy-drop", 50
+    )
+    return folder, done

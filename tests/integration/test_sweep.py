@@ -22,30 +22,6 @@ from perftool.sweep.store import read
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-PROFILE = """
-name = "tiny"
-loads = ["closed", "sync"]
-
-[[grids]]
-precisions = ["FP32", "FP16", "BF16", "INT8"]
-streams = [1]
-
-[[grids]]
-precisions = ["INT8"]
-batches = [4]
-streams = ["auto", 64]
-
-[policy]
-rounds = 6
-visit_seconds = 0.05
-warmup_ceiling_seconds = 0.5
-compile_timeout_seconds = 60
-visit_timeout_seconds = 20
-
-[accuracy]
-dataset = { calibration = 8, evaluation = 32 }
-"""
-
 CONFIGURATION_KEYS = {
     *("id", "device", "precision", "executed_precision", "executed_share", "batch", "streams", "threads"),
     *(
@@ -62,25 +38,6 @@ CONFIGURATION_KEYS = {
 ACCURACY_KEYS = {
     *("top1", "top5", "images", "drop_pp", "drop_low", "drop_high", "gained", "lost", "p_value", "agreement"),
 }
-
-
-@pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("profile") / "tiny.toml"
-    path.write_text(PROFILE)
-    return path
-
-
-@pytest.fixture(scope="module")
-def finished(
-    perftool: Command, tiny: Path, labelled: Path, profile: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
-    """Return the folder of a whole sweep, and what the command printed."""
-    folder = tmp_path_factory.mktemp("run") / "whole"
-    done = perftool(
-        "sweep", tiny, "--profile", profile, "--dataset", labelled, "--out", folder, "--max-accuracy-drop", 50
-    )
-    return folder, done
 
 
 def started(

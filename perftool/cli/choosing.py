@@ -1,0 +1,124 @@
+"""Gather what an export is made of: one configuration of a run, its figures, its model file."""
+
+from pathlib import Path
+
+from perftool.analysis.choose import choose
+from perftool.analysis.evidence import plan_of
+from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.analysis.summary import summarize
+from perftool.cli.folder import sized
+from perftool.cli.jobs import run_job
+from perftool.cli.options import run_folder
+from perftool.cli.outcome import insist
+from perftool.deploy.choice import MODEL, Choice
+from perftool.errors import InputError, UsageError
+from perftool.images.textures import CLASS_NAMES, FIRST_LABEL
+from perftool.job import Inspect, Rewrite
+from perftool.journal import ModelIdentity, Run
+from perftool.published.catalogue import known, names
+from perftool.record import Inspected, Prepared, Written
+from perftool.spec import Dataset, Geometry, Profile
+from perftool.sweep.run import model_path
+from perftool.sweep.store import read
+
+#: The licence of the reference weights, which are perftool's own.
+_OWN_LICENCE = "Apache-2.0"
+
+
+def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bool) -> Choice:
+    """Return a configuration of a run, the recommended one where none is named, ready to be exported.
+
+    The model is brought to its batch in the folder `work`, unless `rebatched` is False. Raises UsageError
+    for an unknown id, NothingPassesError where nothing is recommended, InputError for what was not measured
+    and for a model file that is no longer in the cache.
+    """
+    folder = run_folder(folder)
+    run = read(folder)
+    summary = summarize(run, name=folder.resolve().name)
+    result = _result(summary, run.header.profile, configuration)
+    made = {one.id: one for one in plan_of(run).configurations}[result.id]
+    source = _model_file(run, made.weight_format, folder)
+    ports = run_job(Inspect(path=str(source)), Inspected)
+    if rebatched and made.batch != 1:
+        job = Rewrite(source=str(source), batch=made.batch, output=str(work / MODEL))
+        source = Path(run_job(job, Written).path)
+    model = run.header.model
+    return Choice(
+        run=summary.run,
+        host=summary.host,
+        model=model,
+        licence=licence(model),
+        configuration=made,
+        result=result,
+        default_precision=default_precision(summary, made.device),
+        input=ports.input,
+        output=ports.output,
+        xml=sized(source),
+        bin=sized(source.with_suffix(".bin")),
+        geometry=_geometry(run.header.profile),
+        labels=_labels(model),
+    )
+
+
+def _result(summary: Summary, profile: Profile, wanted: str | None) -> ConfigurationResult:
+    """Find the configuration that was named, or else the one that is recommended."""
+    everything = {one.id: one for one in (*summary.configurations, *summary.baselines)}
+    if wanted is None:
+        recommendation = choose(summary, profile.objective, profile.limits)
+        insist(recommendation)
+        assert recommendation.id is not None
+        wanted = recommendation.id
+    if wanted not in everything:
+        raise UsageError(f"--config: the run has no {wanted!r}; it has {', '.join(everything) or 'none'}")
+    result = everything[wanted]
+    if result.status != "ok":
+        raise InputError(f"{wanted} cannot be exported: {result.reason or result.status}")
+    return result
+
+
+def _model_file(run: Run, weight_format: str, folder: Path) -> Path:
+    """Return the model file in the cache; raise InputError, saying how to make it again, where it is not."""
+    found = [
+        entry.record
+        for entry in run.entries
+        if isinstance(entry.record, Prepared) and entry.record.weight_format == weight_format
+    ]
+    again = f"perftool sweep --resume {folder} prepares it again"
+    if not found:
+        raise InputError(f"{folder}: the run has no {weight_format} model file; {again}")
+    path = model_path(found[-1])
+    for part in (path, path.with_suffix(".bin")):
+        if not part.is_file():
+            raise InputError(f"{part}: the run's {weight_format} model is not in the cache any more; {again}")
+    return path
+
+
+def licence(model: ModelIdentity) -> str | None:
+    """Return the licence of a model's weights; None where perftool does not know it."""
+    if model.reference:
+        return _OWN_LICENCE
+    return known(model.name).licence if model.published and model.name in names() else None
+
+
+def default_precision(summary: Summary, device: str) -> str | None:
+    """Return what a device runs an FP32 file in when nobody says: as a baseline did, or by its instructions.
+
+    None where neither tells.
+    """
+    for baseline in summary.baselines:
+        if baseline.device == device and baseline.executed_precision in ("f32", "bf16", "f16"):
+            return baseline.executed_precision
+    isa = {name.lower() for name in summary.host.isa}
+    if device != "CPU" or not any(name.startswith("avx") for name in isa):
+        return None
+    return "bf16" if isa & {"avx512_bf16", "amx_bf16"} else "f32"
+
+
+def _geometry(profile: Profile) -> Geometry:
+    """Return how the run's images were cut; the built-in ones are only resized."""
+    return profile.images.geometry if isinstance(profile.images, Dataset) else "resize"
+
+
+def _labels(model: ModelIdentity) -> tuple[str, ...]:
+    """Return the classes' names from class 0 on; only those of the reference weights are known."""
+    return ("background",) * FIRST_LABEL + CLASS_NAMES if model.reference else ()

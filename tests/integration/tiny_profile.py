@@ -1,0 +1,25 @@
+"""A sweep of the tiny model that takes seconds: every precision, a batch, and what is left out."""
+
+PROFILE = """
+name = "tiny"
+loads = ["closed", "sync"]
+
+[[grids]]
+precisions = ["FP32", "FP16", "BF16", "INT8"]
+streams = [1]
+
+[[grids]]
+precisions = ["INT8"]
+batches = [4]
+streams = ["auto", 64]
+
+[policy]
+rounds = 6
+visit_seconds = 0.05
+warmup_ceiling_seconds = 0.5
+compile_timeout_seconds = 60
+visit_timeout_seconds = 20
+
+[accuracy]
+dataset = { calibration = 8, evaluation = 32 }
+"""
