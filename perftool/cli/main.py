@@ -19,6 +19,7 @@ from perftool.cli import (
     report,
     show,
     sweep,
+    verify_bundle,
 )
 from perftool.errors import PerftoolError
 
@@ -36,6 +37,7 @@ app.command()(show.show)
 app.command()(recommend.recommend)
 app.command()(report.report)
 app.command()(export.export)
+app.command()(verify_bundle.verify)
 app.command()(accuracy.accuracy)
 app.command()(quantize.quantize)
 app.command()(devices.devices)

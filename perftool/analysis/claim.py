@@ -1,0 +1,168 @@
+"""Hold a claim against what was measured again: confirmed, better, worse, or not to be compared.
+
+The rules are those of docs/deployment.md, "Verifying". Measures nothing and formats nothing but sentences.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from perftool.analysis import stats
+from perftool.analysis.evidence import NS_PER_MS, disturbed, speaking, throughput_fps
+from perftool.analysis.result import LatencyIntervals
+from perftool.analysis.stats import Estimate
+from perftool.machine import HostInfo
+from perftool.record import Compiled, Visited
+from perftool.spec import Closed
+
+#: A ratio within this of 1 is as good as 1. The ratio itself counts, not the ends of its interval: else the
+#: same ratio would be confirmed by many visits and refused by few.
+BAND = 0.05
+
+#: What a machine is, as far as figures go. Kernel, memory and Python do not count.
+IDENTITY = (
+    *("cpu", "isa", "cores_usable", "cores_physical", "cores_logical", "smt"),
+    *("virtualisation", "governor", "turbo", "openvino"),
+)
+
+#: The figures that a claim stands or falls with; the others are shown.
+DECISIVE = ("throughput", "latency_p50")
+
+Verdict = Literal["confirmed", "better", "worse"]
+
+
+class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Figures that can be claimed and measured; latency is a request's, in ms, under the closed load."""
+
+    throughput_fps: Estimate
+    latency_ms: LatencyIntervals | None
+    executed_precision: str | None
+
+
+class Compared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One figure, claimed and measured. `ratio` is measured over claimed, whichever way is better."""
+
+    name: str
+    unit: str
+    claimed: Estimate
+    measured: Estimate
+    ratio: Estimate
+    verdict: Verdict
+
+
+class Checked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A claim, checked. `differences` are why its figures cannot be compared; `reasons` why it is worse.
+
+    `visits` speak, `disturbed` of them under foreign load.
+    """
+
+    verdict: Verdict | Literal["not comparable"]
+    differences: tuple[str, ...]
+    reasons: tuple[str, ...]
+    compared: tuple[Compared, ...]
+    executed_claimed: str | None
+    executed_measured: str | None
+    visits: int
+    disturbed: int
+
+
+def figures(compiled: Compiled, visits: Sequence[Visited]) -> Figures:
+    """Return the figures of visits under the closed load, of which there is at least one."""
+    heard = speaking(visits, Closed)
+    samples = [[value / NS_PER_MS for value in visit.latencies_ns] for visit in heard]
+    p50, p90, p95, p99 = (stats.percentile_estimate(samples, percentile) for percentile in (50, 90, 95, 99))
+    most = max(compiled.executed, key=lambda one: (one.flops, one.kernels), default=None)
+    return Figures(
+        throughput_fps=stats.median_estimate([throughput_fps(visit) for visit in heard]),
+        latency_ms=LatencyIntervals(p50=p50, p90=p90, p95=p95, p99=p99),
+        executed_precision=most.precision if most else None,
+    )
+
+
+def check(
+    claimed: Figures, measured: Figures, differences: Sequence[str], visits: Sequence[Visited]
+) -> Checked:
+    """Hold a claim against a measurement; with any difference that counts nothing is confirmed or refused."""
+    compared = _compared(claimed, measured)
+    reasons = [_worse(one) for one in compared if one.verdict == "worse" and one.name in DECISIVE]
+    ran, claims = measured.executed_precision, claimed.executed_precision
+    if ran != claims:
+        reasons.append(
+            f"it ran in {ran or 'an unknown precision'}, not in {claims or 'one that was claimed'}"
+        )
+    better = any(one.verdict == "better" for one in compared if one.name == "throughput")
+    heard = speaking(visits, Closed)
+    verdict: Verdict = "worse" if reasons else "better" if better else "confirmed"
+    return Checked(
+        verdict="not comparable" if differences else verdict,
+        differences=tuple(differences),
+        reasons=tuple(reasons),
+        compared=compared,
+        executed_claimed=claims,
+        executed_measured=ran,
+        visits=len(heard),
+        disturbed=sum(disturbed(visit) for visit in heard),
+    )
+
+
+def host_differences(claimed: HostInfo, here: HostInfo) -> tuple[str, ...]:
+    """Say in what two machines differ, as far as figures go."""
+    return tuple(
+        f"{name} was {_shown(getattr(claimed, name))}, is {_shown(getattr(here, name))}"
+        for name in IDENTITY
+        if getattr(claimed, name) != getattr(here, name)
+    )
+
+
+def property_differences(claimed: Mapping[str, str], asked: Mapping[str, str]) -> tuple[str, ...]:
+    """Say which compile properties are not those of the claim."""
+    return tuple(
+        f"{name} was {claimed.get(name, 'not set')}, is {asked.get(name, 'not set')}"
+        for name in dict.fromkeys((*claimed, *asked))
+        if claimed.get(name) != asked.get(name)
+    )
+
+
+def _compared(claimed: Figures, measured: Figures) -> tuple[Compared, ...]:
+    found = [
+        _compare("throughput", "images/s", "higher", claimed.throughput_fps, measured.throughput_fps),
+    ]
+    for name in ("p50", "p90", "p95", "p99"):
+        before, now = (getattr(one.latency_ms, name, None) for one in (claimed, measured))
+        if before is not None and now is not None:
+            found.append(_compare(f"latency_{name}", "ms", "lower", before, now))
+    return tuple(found)
+
+
+def _compare(
+    name: str, unit: str, better: Literal["higher", "lower"], claimed: Estimate, measured: Estimate
+) -> Compared:
+    """Compare a figure; a claim without an interval is taken at its word."""
+    ratio = stats.ratio_of_independent(_bounded(measured), _bounded(claimed))
+    low, high = (ratio.point if end is None else end for end in (ratio.low, ratio.high))
+    verdict: Verdict = "better" if (low > 1) == (better == "higher") else "worse"
+    if low <= 1 <= high or abs(ratio.point - 1) <= BAND:
+        verdict = "confirmed"
+    return Compared(name=name, unit=unit, claimed=claimed, measured=measured, ratio=ratio, verdict=verdict)
+
+
+def _bounded(estimate: Estimate) -> Estimate:
+    """Return an estimate with both ends, its point where one is open."""
+    low, high = (estimate.point if end is None else end for end in (estimate.low, estimate.high))
+    return structs.replace(estimate, low=low, high=high)
+
+
+def _worse(one: Compared) -> str:
+    span = ""
+    if one.ratio.low is not None and one.ratio.high is not None:
+        span = f" ({one.ratio.low:.2f}x to {one.ratio.high:.2f}x)"
+    label = one.name.replace("_", " ")
+    return (
+        f"{label} {one.claimed.point:.4g} {one.unit} claimed, {one.measured.point:.4g} measured: "
+        f"{one.ratio.point:.2f}x{span}"
+    )
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

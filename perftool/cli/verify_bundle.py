@@ -1,0 +1,91 @@
+"""`perftool verify`: whether a bundle is whole, and its claim holds on this machine."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perftool.cli import options
+
+if TYPE_CHECKING:
+    from perftool.analysis.claim import Checked
+    from perftool.deploy.manifest import Manifest
+    from perftool.sweep.revisiting import Effort
+
+#: How many distinct images the requests are pointed at in turn; a bundle brings none.
+INPUTS = 8
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.", metavar="BUNDLE")],
+    visits: Annotated[
+        int, typer.Option(min=6, help="Visits, each in a process of its own; an interval takes six.")
+    ] = 8,
+    visit_seconds: Annotated[float, typer.Option(min=0.05, help="Length of a measuring window.")] = 2.0,
+    json: options.Json = False,
+) -> None:
+    """Check every file of a bundle, and measure its claim again here."""
+    from perftool.cli.bundle import model_of, read_bundle
+    from perftool.cli.output import print_json, print_rich
+    from perftool.errors import ClaimError, InterruptedRunError
+    from perftool.render.claim import claim_view
+    from perftool.sweep.revisiting import Effort
+
+    folder = bundle.absolute()
+    manifest = read_bundle(folder)
+    model = model_of(manifest, folder)
+    try:
+        checked = _measured(manifest, model, Effort(visits=visits, seconds=visit_seconds))
+    except KeyboardInterrupt:
+        raise InterruptedRunError("stopped; every file is as it was, the claim was not decided") from None
+    if json:
+        print_json(checked)
+    else:
+        print_rich(*claim_view(checked, manifest.configuration.id, len(manifest.files)))
+    if checked.verdict == "worse":
+        raise ClaimError(f"claim not confirmed: {'; '.join(checked.reasons)}{_doubt(checked)}")
+
+
+def _doubt(checked: "Checked") -> str:
+    """Say what speaks against the measurement itself."""
+    if not checked.disturbed:
+        return ""
+    return (
+        f" ({checked.disturbed} of {checked.visits} visits disturbed by other load: repeat when it is gone)"
+    )
+
+
+def _measured(manifest: "Manifest", model: Path, effort: "Effort") -> "Checked":
+    """Measure the claimed configuration, and hold the claim against that."""
+    import tempfile
+
+    from perftool.analysis.claim import Figures, check, figures, host_differences, property_differences
+    from perftool.bench import host
+    from perftool.bench.isolate import quiet
+    from perftool.spec import SyntheticImages
+    from perftool.sweep.locks import hold
+    from perftool.sweep.revisiting import revisit
+
+    inputs = SyntheticImages(part="evaluation", count=INPUTS)
+    with tempfile.TemporaryDirectory() as logs, hold((manifest.configuration.device,)):
+        found = revisit(manifest.configuration, model, inputs, effort, Path(logs), quiet, _show)
+    _show(0, 0)
+    claimed = Figures(
+        throughput_fps=manifest.claim.throughput_fps,
+        latency_ms=manifest.claim.latency_ms,
+        executed_precision=manifest.claim.executed_precision,
+    )
+    differences = (
+        *host_differences(manifest.host, host.identity()),
+        *property_differences(manifest.properties, found.compiled.requested),
+    )
+    return check(claimed, figures(found.compiled, found.visits), differences, found.visits)
+
+
+def _show(done: int, total: int) -> None:
+    """Show how far the visits are, on a terminal; nothing when there are none."""
+    if sys.stderr.isatty():
+        text = f"measuring: visit {done + 1} of {total}" if total else ""
+        sys.stderr.write(f"\r\x1b[2K{text}")
+        sys.stderr.flush()

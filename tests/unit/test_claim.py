@@ -1,0 +1,119 @@
+"""Whether a claim is called confirmed, better, worse or not comparable."""
+
+import msgspec
+import pytest
+from journals import HOST, Measured, compiled, visited
+
+from perftool.analysis.claim import Figures, check, figures, host_differences, property_differences
+from perftool.analysis.result import LatencyIntervals
+from perftool.analysis.stats import Estimate
+from perftool.record import Visited
+
+ONE = Measured(precision="INT8", streams=2, fps=33.0)
+
+
+def around(point: float, spread: float = 0.02) -> Estimate:
+    return Estimate(point=point, low=point * (1 - spread), high=point * (1 + spread))
+
+
+def claims(fps: Estimate, p50: Estimate | None = None, executed: str | None = "int8") -> Figures:
+    latency = LatencyIntervals(p50=p50, p90=None, p95=None, p99=None) if p50 else None
+    return Figures(throughput_fps=fps, latency_ms=latency, executed_precision=executed)
+
+
+def verdict(claimed: Figures, measured: Figures) -> str:
+    return check(claimed, measured, (), visits()).verdict
+
+
+def visits(count: int = 8) -> list[Visited]:
+    """Return visits in rounds of their own, whose speeds differ a little."""
+    return [visited(ONE, turn, 0, 33.0 * (1 + 0.004 * turn), 2, sync=False) for turn in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "measured", "expected"),
+    [
+        (around(33), around(33), "confirmed"),
+        (around(33), around(32), "confirmed"),
+        (around(33), around(33 * 1.04, 0.002), "confirmed"),
+        (around(33, 0.002), around(33 * 0.97, 0.002), "confirmed"),
+        (around(33), around(33 * 0.9), "worse"),
+        (around(33, 0.002), around(33 * 0.945, 0.002), "worse"),
+        (around(33), around(33 * 1.1), "better"),
+        (around(33, 0.5), around(20), "confirmed"),
+        (Estimate(point=33, low=None, high=None), around(33 * 0.9), "worse"),
+        (Estimate(point=33, low=None, high=None), around(33.3), "confirmed"),
+    ],
+)
+def test_throughput_decides_by_the_ratio_and_its_interval(
+    claimed: Estimate, measured: Estimate, expected: str
+) -> None:
+    assert verdict(claims(claimed), claims(measured)) == expected
+
+
+def test_a_slower_median_latency_is_worse_and_a_faster_one_no_better_claim() -> None:
+    assert verdict(claims(around(33), around(60)), claims(around(33), around(70))) == "worse"
+    assert verdict(claims(around(33), around(60)), claims(around(33), around(40))) == "confirmed"
+    # A percentile that the samples do not carry is not held against anybody.
+    assert verdict(claims(around(33), around(60)), claims(around(33))) == "confirmed"
+
+
+def test_the_reason_names_both_figures_and_the_ratio() -> None:
+    checked = check(claims(around(33)), claims(around(16.5)), (), visits())
+    (reason,) = checked.reasons
+    assert "33 images/s claimed, 16.5 measured: 0.50x (0.49x to 0.51x)" in reason
+
+
+def test_another_executed_precision_is_worse_whatever_the_speed() -> None:
+    checked = check(claims(around(33)), claims(around(40), executed="f32"), (), visits())
+    assert checked.verdict == "worse"
+    assert checked.reasons == ("it ran in f32, not in int8",)
+
+
+def test_another_machine_confirms_nothing_and_refuses_nothing() -> None:
+    for measured in (around(33), around(3), around(330)):
+        checked = check(claims(around(33)), claims(measured), ("cpu was A, is B",), visits())
+        assert checked.verdict == "not comparable"
+        assert checked.compared[0].measured == measured
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "differs"),
+    [
+        ("cpu", "Another CPU", True),
+        ("cores_usable", 4, True),
+        ("isa", ("AVX2",), True),
+        ("openvino", "2027.0", True),
+        ("smt", "off", True),
+        ("kernel", "7.0", False),
+        ("memory_bytes", 1, False),
+        ("perftool", "9", False),
+    ],
+)
+def test_what_makes_another_machine(field: str, value: object, differs: bool) -> None:
+    other = msgspec.structs.replace(HOST, **{field: value})
+    found = host_differences(HOST, other)
+    assert bool(found) == differs
+    assert all(line.startswith(f"{field} was ") for line in found)
+
+
+def test_other_properties_are_said() -> None:
+    assert property_differences({"A": "1", "B": "2"}, {"A": "1", "B": "3", "C": "4"}) == (
+        "B was 2, is 3",
+        "C was not set, is 4",
+    )
+
+
+def test_figures_are_medians_over_visits_and_what_carried_most_of_the_work() -> None:
+    found = figures(compiled(ONE), visits())
+    assert found.throughput_fps.low is not None
+    assert found.throughput_fps.point == pytest.approx(33.0 * (1 + 0.004 * 3.5), rel=1e-6)
+    assert found.executed_precision == "int8"
+    assert found.latency_ms is not None and found.latency_ms.p50 is not None
+
+
+def test_a_disturbed_visit_that_was_repeated_does_not_speak() -> None:
+    slow = Measured(precision="INT8", streams=2, other_load=0.5)
+    made = [*visits(6), visited(slow, 0, 0, 1.0, 2, sync=False)]
+    checked = check(claims(around(33)), figures(compiled(ONE), made), (), made)
+    assert (checked.visits, checked.disturbed) == (6, 0)
