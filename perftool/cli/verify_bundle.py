@@ -64,12 +64,14 @@ def _measured(manifest: "Manifest", model: Path, effort: "Effort") -> "Checked":
     from perftool.bench import host
     from perftool.bench.isolate import quiet
     from perftool.spec import SyntheticImages
+    from perftool.sweep.duel import Contender
     from perftool.sweep.locks import hold
     from perftool.sweep.revisiting import revisit
 
+    one = Contender(configuration=manifest.configuration, model_path=str(model))
     inputs = SyntheticImages(part="evaluation", count=INPUTS)
     with tempfile.TemporaryDirectory() as logs, hold((manifest.configuration.device,)):
-        found = revisit(manifest.configuration, model, inputs, effort, Path(logs), quiet, _show)
+        found = revisit(one, inputs, effort, Path(logs), quiet, _show)
     _show(0, 0)
     claimed = Figures(
         throughput_fps=manifest.claim.throughput_fps,

@@ -13,7 +13,8 @@ from perftool.analysis.evidence import disturbed
 from perftool.bench.isolate import Child, Watch, expect
 from perftool.job import Compile, Visit
 from perftool.record import Compiled, Visited
-from perftool.spec import Closed, Configuration, Images
+from perftool.spec import Closed, Images
+from perftool.sweep.duel import Contender
 
 #: Visits, where nobody says; intervals take six.
 VISITS = 8
@@ -38,8 +39,7 @@ class Effort(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def revisit(
-    configuration: Configuration,
-    model: Path,
+    one: Contender,
     inputs: Images,
     effort: Effort,
     logs: Path,
@@ -54,33 +54,32 @@ def revisit(
     for round_ in range(effort.visits):
         progress(round_, effort.visits)
         for attempt in range(2):
-            found.append(_once(configuration, model, inputs, effort, logs, watch, round_, attempt))
+            compile_ = Compile(
+                configuration=one.configuration,
+                model_path=one.model_path,
+                inputs=inputs,
+                incarnation=len(found),
+            )
+            visit = _visit(round_, attempt, effort.seconds)
+            found.append(_in_a_child(compile_, visit, logs / f"visit-{len(found)}.log", watch))
             if not disturbed(found[-1][1]):
                 break
     return Revisited(compiled=found[0][0], visits=tuple(visited for _, visited in found))
 
 
-def _once(
-    configuration: Configuration,
-    model: Path,
-    inputs: Images,
-    effort: Effort,
-    logs: Path,
-    watch: Watch,
-    round_: int,
-    attempt: int,
-) -> tuple[Compiled, Visited]:
-    """Compile and visit in a child of its own."""
-    number = 2 * round_ + attempt
-    compile_ = Compile(configuration=configuration, model_path=str(model), inputs=inputs, incarnation=number)
-    visit = Visit(
+def _visit(round_: int, attempt: int, seconds: float) -> Visit:
+    return Visit(
         load=Closed(),
         round=round_,
         position=attempt,
-        visit_seconds=effort.seconds,
+        visit_seconds=seconds,
         completions_per_request=_COMPLETIONS,
         warmup_ceiling_seconds=_WARMUP_SECONDS,
     )
-    with Child(logs / f"visit-{number}.log", watch) as child:
+
+
+def _in_a_child(compile_: Compile, visit: Visit, log: Path, watch: Watch) -> tuple[Compiled, Visited]:
+    """Compile and visit in a child of its own."""
+    with Child(log, watch) as child:
         compiled = expect(child.ask(compile_, _STALL_SECONDS), Compiled)
         return compiled, expect(child.ask(visit, _STALL_SECONDS), Visited)

@@ -23,7 +23,8 @@ def test_the_command_line_loads_nothing_heavy() -> None:
 def test_help_names_every_command(perftool: Command) -> None:
     shown = perftool("--help")
     assert shown.returncode == 0
-    for name in ("sweep", "show", "recommend", "report", "accuracy", "quantize", "devices", "model"):
+    names = ("sweep", "show", "recommend", "report", "export", "verify", "accuracy", "quantize", "devices")
+    for name in (*names, "model"):
         assert f"  {name} " in shown.stdout
 
 
