@@ -20,6 +20,9 @@ from perftool.spec import Closed
 #: same ratio would be confirmed by many visits and refused by few.
 BAND = 0.05
 
+#: A confirmed ratio whose interval reaches further than this to the worse side leaves something open.
+WIDE = 0.10
+
 #: What a machine is, as far as figures go. Kernel, memory and Python do not count.
 IDENTITY = (
     *("cpu", "isa", "cores_usable", "cores_physical", "cores_logical", "smt"),
@@ -54,12 +57,14 @@ class Compared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Checked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A claim, checked. `differences` are why its figures cannot be compared; `reasons` why it is worse.
 
-    `visits` speak, `disturbed` of them under foreign load.
+    `open` is what a confirmed claim leaves open, since the visits differ much. `visits` speak, `disturbed`
+    of them under foreign load.
     """
 
     verdict: Verdict | Literal["not comparable"]
     differences: tuple[str, ...]
     reasons: tuple[str, ...]
+    open: tuple[str, ...]
     compared: tuple[Compared, ...]
     executed_claimed: str | None
     executed_measured: str | None
@@ -98,6 +103,7 @@ def check(
         verdict="not comparable" if differences else verdict,
         differences=tuple(differences),
         reasons=tuple(reasons),
+        open=tuple(said for one in compared if one.name in DECISIVE and (said := _open(one))),
         compared=compared,
         executed_claimed=claims,
         executed_measured=ran,
@@ -162,6 +168,17 @@ def _worse(one: Compared) -> str:
         f"{label} {one.claimed.point:.4g} {one.unit} claimed, {one.measured.point:.4g} measured: "
         f"{one.ratio.point:.2f}x{span}"
     )
+
+
+def _open(one: Compared) -> str | None:
+    """Say how much worse a confirmed figure may be, where that is much."""
+    if one.verdict != "confirmed" or one.ratio.low is None or one.ratio.high is None:
+        return None
+    end = one.ratio.low if one.name == "throughput" else one.ratio.high
+    if abs(end - 1) <= WIDE or (end > 1) == (one.name == "throughput"):
+        return None
+    label = one.name.replace("_", " ")
+    return f"{label} may be {end:.2f}x of what is claimed: more visits, or a quieter machine, would tell"
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from perftool.analysis.claim import Checked, Compared
+from perftool.analysis.claim import DECISIVE, Checked, Compared
 from perftool.render.numbers import plain, span, with_interval
 
 _DIGITS = {"images/s": 1, "ms": 2}
@@ -33,6 +33,7 @@ def claim_view(checked: Checked, configuration: str, files: int) -> tuple[Render
         _SENTENCES[checked.verdict],
         *(f"differs: {one}" for one in checked.differences),
         *(f"worse: {one}" for one in checked.reasons if not checked.differences),
+        *(f"open: {one}" for one in checked.open if not checked.differences),
     ]
     head = f"{files} files, each as its manifest says"
     return (Text(head), table, *(Text(plain(line)) for line in lines))
@@ -50,5 +51,5 @@ def _row(one: Compared, *, comparable: bool) -> tuple[str, ...]:
         with_interval(one.claimed, digits),
         with_interval(one.measured, digits),
         f"{one.ratio.point:.2f}x{span(one.ratio.low, one.ratio.high, 2, 'x')}",
-        one.verdict if comparable else "",
+        one.verdict if comparable and one.name in DECISIVE else "",
     )

@@ -64,6 +64,13 @@ def test_the_reason_names_both_figures_and_the_ratio() -> None:
     assert "33 images/s claimed, 16.5 measured: 0.50x (0.49x to 0.51x)" in reason
 
 
+def test_a_confirmed_claim_says_how_much_worse_it_may_be() -> None:
+    checked = check(claims(around(33, 0.3)), claims(around(30)), (), visits())
+    assert checked.verdict == "confirmed"
+    assert [line.partition(" may be ")[0] for line in checked.open] == ["throughput"]
+    assert check(claims(around(33)), claims(around(33)), (), visits()).open == ()
+
+
 def test_another_executed_precision_is_worse_whatever_the_speed() -> None:
     checked = check(claims(around(33)), claims(around(40), executed="f32"), (), visits())
     assert checked.verdict == "worse"
