@@ -33,16 +33,26 @@ def replaced(*targets: Path) -> Iterator[tuple[Path, ...]]:
     leaves the others without the last. Raises OSError where the disk refuses; the old files are then there.
     """
     folder = targets[0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder)
-    with TemporaryDirectory(dir=folder, prefix=_WRITING) as place:
-        written = tuple(Path(place) / target.name for target in targets)
+    with workplace(folder) as place:
+        written = tuple(place / target.name for target in targets)
         yield written
         if len(targets) == 1:
             os.replace(written[0], targets[0])
         else:
             with _alone(folder):
-                _exchange(written, targets, Path(place))
+                _exchange(written, targets, place)
+
+
+@contextmanager
+def workplace(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder to write in, below one that is made where it is not there; remove it at the end.
+
+    Raises OSError where the disk refuses.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    with TemporaryDirectory(dir=folder, prefix=_WRITING) as place:
+        yield Path(place)
 
 
 def _exchange(written: tuple[Path, ...], targets: tuple[Path, ...], place: Path) -> None:

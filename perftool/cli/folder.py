@@ -3,11 +3,11 @@
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from perftool import replacing
 from perftool.deploy.choice import Copy
 from perftool.errors import InputError, PerftoolError, UsageError
 
@@ -43,19 +43,16 @@ def check_folder(folder: Path, *, force: bool) -> None:
 
 @contextmanager
 def workplace(target: Path) -> Iterator[Path]:
-    """Give a folder beside the target to work in; remove what is left of it at the end.
+    """Give a folder beside the target to work in; raise PerftoolError where the disk refuses.
 
     A process that is killed leaves it behind, hidden, and the target as it was.
     """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    except OSError as error:
-        raise PerftoolError(f"{target}: cannot be written: {error.strerror}") from None
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as stack:
+        try:
+            work = stack.enter_context(replacing.workplace(target.parent))
+        except OSError as error:
+            raise PerftoolError(f"{target}: cannot be written: {error.strerror}") from None
+        yield work
 
 
 def write_folder(target: Path, files: Mapping[str, bytes | Copy], work: Path) -> None:

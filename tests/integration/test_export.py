@@ -218,7 +218,7 @@ def test_a_killed_export_leaves_no_folder(
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    while not list(target.parent.glob(".d.*.part")) and time.monotonic() < deadline:
+    while not list(target.parent.glob(".perftool-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
