@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from perftool.errors import UsageError
 from perftool.published.catalogue import known
+from perftool.published.fetched import fetched_name
 from perftool.spec import Dataset, Feeding, Geometry, ModelFile, ModelSource
 
 
@@ -42,9 +43,10 @@ def preprocessed(
     geometry without image files to cut.
     """
     if name is None:
-        if images is None or isinstance(source, ModelFile):
+        entry = fetched_name(source.path) if isinstance(source, ModelFile) else source.name
+        if images is None or entry is None:
             return source, images
-        return source, _cut(images, known(source.name).geometry)
+        return source, _cut(images, known(entry).geometry)
     preset = PRESETS[name]
     if preset.feeding != Feeding():
         if not isinstance(source, ModelFile):
