@@ -1,6 +1,7 @@
 """Fixtures for all tests: the command, and the real data where it is."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,6 +24,13 @@ def _nothing_of_the_developers(tmp_path_factory: pytest.TempPathFactory) -> Iter
         patch.delenv(VARIABLE, raising=False)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("developer")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """Hear Ctrl-C in what tests start, also where they run in the background, where shells turn it off."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
