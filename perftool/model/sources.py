@@ -15,6 +15,7 @@ from perftool.images.sets import image_size, layout, static_shape
 from perftool.model import feeding
 from perftool.model.convention import states_values
 from perftool.model.identity import check_name, companions, weights_said
+from perftool.model.naming import restore_names
 from perftool.published.catalogue import Known, known, names, recognise
 from perftool.spec import Convention, ModelFile, ModelSource, ReferenceModel, WeightedModel
 
@@ -154,7 +155,11 @@ def _open(path: str | Path) -> ov.Model:
         raise InputError(f"{path}: no such file")
     try:
         model = ov.Core().read_model(path)
-        return model if path.suffix.lower() in _NOT_CONVERTED else ov.convert_model(path)
+        if path.suffix.lower() in _NOT_CONVERTED:
+            return model
+        converted = ov.convert_model(path)
+        restore_names(converted, model)
+        return converted
     except RuntimeError as error:
         raise InputError(f"{path}: {_why_unreadable(path, str(error))}") from error
 

@@ -15,6 +15,8 @@ from outcome import one_line
 
 from perftool.job import Convert
 from perftool.model.convert import convert
+from perftool.model.inception.inception_v4 import layers
+from perftool.model.inception.reference import reference_weights
 from perftool.spec import Feeding, ModelFile
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -119,6 +121,17 @@ def test_an_original_ir_is_recognised(perftool: Command, tmp_path: Path) -> None
     compared = perftool("model", "verify", target, "googlenet-v4-tf", "--images", 2, "--json")
     assert compared.returncode == 0, compared.stderr
     assert json.loads(compared.stdout)["max_difference"] < 1e-6
+
+
+def test_layers_keep_the_names_that_their_source_gives_them(tmp_path: Path) -> None:
+    onnx_models.write_inception_v4(tmp_path / "inception.onnx", reference_weights())
+    source = ModelFile(path=str(tmp_path / "inception.onnx"))
+    convert(Convert(model=source, output=str(tmp_path / "inception.xml")))
+    ops = ov.Core().read_model(tmp_path / "inception.xml").get_ordered_ops()
+    kinds = [op.get_type_name() for op in ops]
+    assert "BatchNormInference" not in kinds and kinds.count("Multiply") <= 1, "batch norm is fused"
+    found = {op.get_friendly_name() for op in ops if op.get_type_name() == "Convolution"}
+    assert found == {layer.name for layer in layers() if layer.kind == "conv"}
 
 
 def test_a_paddle_model_answers_as_before_from_plain_pixels(tmp_path: Path) -> None:
