@@ -37,6 +37,7 @@ from perftool.job import (
     Visit,
 )
 from perftool.model.complexity import describe
+from perftool.model.identity import model_name
 from perftool.model.sources import build, load
 from perftool.model.variants import prepare
 from perftool.model.writing import check_target, write_model
@@ -151,7 +152,7 @@ class Bench:
 
 def describe_source(source: ModelSource) -> Described:
     """Count a model at batch 1."""
-    name = source.path if isinstance(source, ModelFile) else source.name
+    name = model_name(source)
     return describe(load(source, 1), name=Path(name).name, origin=name)
 
 

@@ -19,9 +19,10 @@ from perftool.errors import InputError, PerftoolError
 from perftool.images.labels import WITH_BACKGROUND
 from perftool.images.sets import image_count, image_size, load_images, to_input
 from perftool.job import Verify
+from perftool.model.identity import model_name
 from perftool.model.sources import classes, load_with_feeding
 from perftool.record import Verified
-from perftool.spec import Explicit, ModelFile, ModelSource
+from perftool.spec import Explicit
 
 #: How far from 1 the probabilities of an image may add up, in a number format as coarse as f16.
 SUM_TOLERANCE: Final = 0.01
@@ -46,7 +47,7 @@ def verify(job: Verify, watch: Watch) -> Verified:
     answers with NaN, or the device does not run in f32.
     """
     loaded = [load_with_feeding(source, 1) for source in (job.first, job.second)]
-    names = (_name(job.first), _name(job.second))
+    names = (model_name(job.first), model_name(job.second))
     _check_classes(names, [classes(one.model.outputs[0]) for one in loaded])
     first, second = (
         _answers(name, one.model, job, partial(watch, f"model {number} of 2"))
@@ -122,7 +123,3 @@ def _check_finite(name: str, scores: NDArray[Any]) -> None:
     for number, row in enumerate(scores):
         if not np.isfinite(row).all():
             raise PerftoolError(f"{name} answers image {number} (counted from 0) with NaN or infinity")
-
-
-def _name(source: ModelSource) -> str:
-    return source.path if isinstance(source, ModelFile) else source.name

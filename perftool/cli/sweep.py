@@ -8,7 +8,7 @@ import typer
 from perftool.cli import options
 
 if TYPE_CHECKING:
-    from perftool.spec import ModelSource
+    pass
 
 Model = Annotated[
     str | None, typer.Argument(help="A built-in model's name, or a model file. Default: the profile's.")
@@ -70,7 +70,7 @@ def sweep(
     from perftool.cli.watching import watching
     from perftool.errors import UsageError
     from perftool.journal import Allowed
-    from perftool.model.identity import parse_source
+    from perftool.model.identity import model_name, parse_source
     from perftool.model.presets import preprocessed
     from perftool.spec import Dataset
     from perftool.sweep.profile import load_profile, override
@@ -116,18 +116,12 @@ def sweep(
     chosen = load_profile(profile or "quick")
     source = chosen.model
     if model or weights:
-        source = parse_source(model or _name(chosen.model), str(weights) if weights else None)
+        source = parse_source(model or model_name(chosen.model), str(weights) if weights else None)
     own = chosen.images if isinstance(chosen.images, Dataset) else None
     source, images = preprocessed(source, images or own, preprocess)
     effort = {"extra_visits": extra_visits, "carry_percentile": carry_percentile or None}
     resolved = override(chosen, model=source, images=images, **given, **effort)  # type: ignore[arg-type]
-    folder = out or options.default_folder(_name(resolved.model))
+    folder = out or options.default_folder(model_name(resolved.model))
     with watching() as watcher:
         run_sweep(resolved, folder, watcher)
     finish(folder, json=json)
-
-
-def _name(model: "ModelSource") -> str:
-    from perftool.spec import ModelFile
-
-    return model.path if isinstance(model, ModelFile) else model.name

@@ -131,6 +131,11 @@ def _weights_path(text: str) -> str:
     return str(checkpoint_name(path) or path).removesuffix(_INDEX)
 
 
+def model_name(source: ModelSource) -> str:
+    """Name a model in a sentence: its path, or the name that it is known by."""
+    return source.path if isinstance(source, ModelFile) else source.name
+
+
 def check_name(name: str) -> None:
     """Raise InputError, with the known names, unless perftool builds a model of this name."""
     if name not in BUILT_IN:

@@ -15,8 +15,9 @@ from perftool.cache import cache_folder, evaluations_folder
 from perftool.errors import InputError
 from perftool.job import Evaluate, Job, Prepare, Quantization, Rank, Revert
 from perftool.machine import DeviceFound
+from perftool.model.identity import model_name
 from perftool.record import Answer, Evaluated, Prepared, Progress, Ranked, Written
-from perftool.spec import Images, ModelFile, ModelSource, Precision, WeightFormat
+from perftool.spec import Images, ModelSource, Precision, WeightFormat
 from perftool.sweep.against_float import Compared, against_float, explicit
 from perftool.sweep.run import INPUTS, Status, Watcher, first
 
@@ -132,8 +133,3 @@ class Asked:
                 self._watcher.status(Status(stage=stage, subject=named, part=part))
 
         return expect(ask_once(job, self._folder / "child.log", _STALL_SECONDS, watch), kind)
-
-
-def model_name(model: ModelSource) -> str:
-    """Name a model in a sentence."""
-    return model.path if isinstance(model, ModelFile) else model.name

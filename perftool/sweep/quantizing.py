@@ -29,13 +29,11 @@ from perftool.job import (
     Describe,
 )
 from perftool.machine import DeviceFound
+from perftool.model.identity import model_name
 from perftool.model.placing import place_model
 from perftool.record import Controlled, Described, Evaluated, Prepared, Ranked
-from perftool.spec import (
-    ImageFiles,
-    ModelFile,
-)
-from perftool.sweep.asking import Asked, Order, model_name
+from perftool.spec import ImageFiles, Images, ModelFile
+from perftool.sweep.asking import Asked, Order
 from perftool.sweep.restoring import fewest_kept
 from perftool.sweep.run import Watcher, probe
 
@@ -96,7 +94,7 @@ class _Quantizing:
         if int8.comes_quantized:
             raise InputError(f"{model_name(order.model)} comes quantized already: nothing was done")
         reference = self._asked.evaluate(Path(full.path), "FP32") if order.max_drop_pp is not None else None
-        plain = self._asked.accuracy(Path(int8.path), reference) if reference else None
+        plain = self._asked.evaluate(Path(int8.path), "INT8") if reference else None
         ranked = self._asked.rank(full, int8)
         described = self._asked.ask(Describe(model=ModelFile(path=full.path)), Described, "prepare", "layers")
         chosen = self._choose(full, int8, ranked, reference, plain)
@@ -114,7 +112,7 @@ class _Quantizing:
             layers=layer_reports(described, ranked, chosen.kept),
             max_drop_pp=order.max_drop_pp,
             reference=compare(reference, reference) if reference else None,
-            plain=plain,
+            plain=compare(plain, reference) if plain else None,
             accuracy=chosen.accuracy,
             trials=tuple(self._trials),
             inferences=self._asked.inferences,
@@ -141,27 +139,35 @@ class _Quantizing:
         int8: Prepared,
         ranked: Ranked,
         reference: Evaluated | None,
-        plain: AccuracyResult | None,
+        plain: Evaluated | None,
     ) -> _Chosen:
         bound = self._order.max_drop_pp
-        as_it_is = _Chosen(path=Path(int8.path), method="plain", kept={}, accuracy=plain)
-        if reference is None or plain is None or bound is None:
+        found = compare(plain, reference) if plain else None
+        as_it_is = _Chosen(path=Path(int8.path), method="plain", kept={}, accuracy=found)
+        if reference is None or plain is None or found is None or bound is None:
             return as_it_is
-        if plain.drop_pp is not None and plain.drop_pp <= bound:
+        if found.drop_pp is not None and found.drop_pp <= bound:
             return as_it_is
         if self._order.method == "nncf":
             return self._controlled(full, ranked, reference, bound)
-        return self._searched(full, int8, ranked, reference, bound)
+        changed = picked(self._order.images, self._changed(plain, reference))
+        return self._searched(full, int8, ranked, reference, changed, bound)
 
     def _searched(
-        self, full: Prepared, int8: Prepared, ranked: Ranked, reference: Evaluated, bound: float
+        self,
+        full: Prepared,
+        int8: Prepared,
+        ranked: Ranked,
+        reference: Evaluated,
+        changed: Images,
+        bound: float,
     ) -> _Chosen:
         """Search how many of the worst layers must be kept in floating point.
 
-        Screened first on the images whose class plain INT8 changes, which are few; then confirmed on all, and
-        where that fails searched on from there on all.
+        Screened first on `changed`, the images whose class plain INT8 changes, which are few; then confirmed
+        on all, and where that fails searched on from there on all.
         """
-        changed = self._changed(Path(int8.path), reference)
+        before = self._asked.evaluate(Path(full.path), "FP32", images=changed)
         total = len(reference.top5)
 
         def made(kept: int) -> Path:
@@ -172,11 +178,10 @@ class _Quantizing:
             return path
 
         def screened(kept: int) -> bool:
-            subset = compare(
-                *self._on_changed(made(kept), Path(full.path), changed, f"{kept} layers in float")
-            )
+            now = self._asked.evaluate(made(kept), "INT8", f"{kept} layers in float", images=changed)
+            subset = compare(now, before)
             drop = 100 * ((subset.lost or 0) - (subset.gained or 0)) / total
-            trial = Trial(kept=kept, images=len(changed), drop_pp=drop, accuracy=None, passes=drop <= bound)
+            trial = Trial(kept=kept, images=subset.images, drop_pp=drop, accuracy=None, passes=drop <= bound)
             self._trials.append(trial)
             return trial.passes
 
@@ -206,22 +211,12 @@ class _Quantizing:
             ),
         )
 
-    def _changed(self, int8: Path, reference: Evaluated) -> tuple[int, ...]:
+    def _changed(self, plain: Evaluated, reference: Evaluated) -> tuple[int, ...]:
         """Return the positions of the images that plain INT8 puts in another class than the reference."""
-        plain = self._asked.evaluate(int8, "INT8")
-        readable = [at for at, name in enumerate(names(self._order.images)) if name not in plain.left_out]
+        left_out = set(plain.left_out)
+        readable = [at for at, name in enumerate(names(self._order.images)) if name not in left_out]
         pairs = zip(readable, plain.top5, reference.top5, strict=True)
         return tuple(at for at, now, then in pairs if now[0] != then[0])
-
-    def _on_changed(
-        self, path: Path, full: Path, changed: tuple[int, ...], subject: str
-    ) -> tuple[Evaluated, Evaluated]:
-        """Evaluate a trial, and the reference, on some of the images alone."""
-        images = picked(self._order.images, changed)
-        return (
-            self._asked.evaluate(path, "INT8", subject, images=images),
-            self._asked.evaluate(full, "FP32", images=images),
-        )
 
     def _controlled(self, full: Prepared, ranked: Ranked, reference: Evaluated, bound: float) -> _Chosen:
         """Have NNCF choose, and evaluate its choice on the device."""
