@@ -57,14 +57,49 @@ class Allowed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
 class Focused(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="focused"):
     """An extra round: which configurations it visits, under which load, and what for, one sentence each.
 
-    Rounds that are to "decide" come out of the budget; those that "carry" a percentile do not.
+    Rounds that are to "decide" come out of the budget; those that "carry" a percentile do not, nor do those
+    that "confirm" what is going to be recommended, in fresh processes.
     """
 
     round: int
-    purpose: Literal["decide", "carry"]
+    purpose: Literal["decide", "carry", "confirm"]
     load: ClosedLoad
     configurations: tuple[str, ...]
     questions: tuple[str, ...]
+
+
+class Drop(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A configuration that a race visits no more: what beats it, and the reason in a sentence."""
+
+    configuration: str
+    by: str
+    reason: str
+
+
+class Raced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="raced"):
+    """What a race decided after a round.
+
+    `front` are those that are beaten on the objective, and kept because nothing beats them in every respect:
+    the Pareto front. They are visited shortly from here on.
+    """
+
+    round: int
+    drops: tuple[Drop, ...]
+    front: tuple[str, ...]
+
+
+class Twin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="twin"):
+    """A configuration that compiled to the same properties as one before: it is measured there."""
+
+    configuration: str
+    of: str
+
+
+class Proposed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="proposed"):
+    """A configuration that a search by proposals visits, and where the proposal came from."""
+
+    configuration: str
+    source: Literal["hint", "random", "model"]
 
 
 class Finished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="finished"):
@@ -77,6 +112,9 @@ Record = (
     | Surveyed
     | Allowed
     | Focused
+    | Raced
+    | Twin
+    | Proposed
     | Finished
     | Prepared
     | Evaluated
@@ -89,8 +127,8 @@ Record = (
 #: History of the journal's format. 1: the first. 2: memory while compiling and under load apart, whether a
 #: warm-up became steady, energy; records of open load, surveys, extra rounds and what the user allowed.
 #: 3: images that were left out or converted; whether a model came quantized; whether its weights are the
-#: published ones.
-FORMAT = 3
+#: published ones. 4: how a space is searched: races, twins, proposals; rounds that confirm.
+FORMAT = 4
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -103,13 +103,23 @@ Images = SyntheticImages | ImageFiles
 # ---------------------------------------------------------------- what could be shipped
 
 
+#: Which cores of a hybrid CPU are used, as SCHEDULING_CORE_TYPE takes it.
+CoreType = Literal["ANY_CORE", "PCORE_ONLY", "ECORE_ONLY"]
+
+
 class Explicit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="explicit"):
-    """Every performance property stated, none inherited. `streams` may be left to OpenVINO by "auto"."""
+    """Every performance property stated, none inherited. `streams` may be left to OpenVINO by "auto".
+
+    `hyper_threading` and `core_type` say which of the cores carry the threads, where a CPU gives a choice;
+    None where it gives none, or nobody asked.
+    """
 
     inference_precision: InferencePrecision
     streams: Annotated[int, Meta(ge=1)] | Literal["auto"]
     threads: Annotated[int, Meta(ge=1)]
     pinning: bool = True
+    hyper_threading: bool | None = None
+    core_type: CoreType | None = None
 
 
 class Hint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="hint"):
@@ -179,14 +189,29 @@ Load = ClosedLoad | Open
 # ---------------------------------------------------------------- a sweep's profile (a TOML file)
 
 
+#: How a space is searched. "race" drops what is beaten, "grid" measures everything alike, "tpe" visits only what
+#: a model of the space (a tree-structured Parzen estimator) proposes.
+Search = Literal["race", "grid", "tpe"]
+
+
 class Grid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A block of configurations: every combination of its lists."""
+    """A block of configurations: every combination of its lists.
+
+    `requests` counts requests in flight for each stream. `rest_precisions` are what the layers of an INT8
+    file that stay in floating point run in. Where a device has no such choice as `pinning`,
+    `hyper_threading` or `core_types` give, they do not multiply its configurations.
+    """
 
     devices: tuple[str, ...] = ("CPU",)
     precisions: tuple[Precision, ...] = ("FP32", "FP16", "BF16", "INT8")
     batches: tuple[Count, ...] = (1,)
     streams: tuple[Count | Literal["auto"], ...] = (1,)
     threads: tuple[Count | Literal["auto"], ...] = ("auto",)
+    requests: tuple[Count, ...] = (1,)
+    pinning: tuple[bool, ...] = (True,)
+    hyper_threading: tuple[bool | Literal["auto"], ...] = ("auto",)
+    core_types: tuple[CoreType | Literal["auto"], ...] = ("auto",)
+    rest_precisions: tuple[InferencePrecision, ...] = ("f32",)
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,6 +228,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Open loads offer each of `open_shares` of the throughput that the rounds measured, once in every round.
     Their window holds `open_arrivals` requests; where the rate is the objective, as many as an interval takes
     but no longer than `open_seconds`.
+
+    A race's first two visits to a configuration, and later ones that only the Pareto front is kept for, are
+    short: `scout_seconds` and `scout_completions` for each request. "tpe" makes at most `trials` first visits.
+    What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
     """
 
     rounds: Count = 6
@@ -219,6 +248,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     open_shares: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (0.5, 0.7, 0.8, 0.9)
     open_arrivals: Count = 60
     open_seconds: Positive = 10.0
+    scout_seconds: Positive = 0.5
+    scout_completions: Count = 3
+    trials: Count = 100
+    confirm_rounds: Annotated[int, Meta(ge=0)] = 6
 
 
 class ImageCounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -273,6 +306,7 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: ModelSource = ReferenceModel(name="googlenet-v4-tf")
     images: Builtin | Dataset = Builtin()
     grids: tuple[Grid, ...]
+    search: Search = "race"
     loads: tuple[Literal["closed", "sync", "end_to_end", "open"], ...] = ("closed",)
     policy: Policy = Policy()
     accuracy: Accuracy = Accuracy()

@@ -18,6 +18,14 @@ class ObjectiveName(StrEnum):
     rate = "rate"
 
 
+class SearchName(StrEnum):
+    """How a space is searched."""
+
+    race = "race"
+    grid = "grid"
+    tpe = "tpe"
+
+
 class PreprocessName(StrEnum):
     """The presets of `model.presets`, by name."""
 

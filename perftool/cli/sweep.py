@@ -29,6 +29,13 @@ def sweep(
     streams: Annotated[list[str] | None, typer.Option(help="Stream counts, or auto (list).")] = None,
     threads: Annotated[list[str] | None, typer.Option(help="Thread counts, or auto (list).")] = None,
     load: Annotated[list[str] | None, typer.Option(help="closed, sync, end_to_end, open (list).")] = None,
+    search: Annotated[
+        options.SearchName | None,
+        typer.Option(help="race drops what is beaten; grid measures all; tpe visits what it proposes."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="How many configurations tpe visits at the most.")
+    ] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Visits to each configuration.")] = None,
     extra_visits: Annotated[
         int | None,
@@ -84,6 +91,8 @@ def sweep(
         "streams": options.numbers(streams),
         "threads": options.numbers(threads),
         "loads": options.words(load),
+        "search": search.value if search else None,
+        "trials": trials,
         "rounds": rounds,
         "visit_seconds": visit_seconds,
         "seed": seed,

@@ -88,6 +88,8 @@ def override(
     streams: Sequence[int | str] | None = None,
     threads: Sequence[int | str] | None = None,
     loads: Sequence[str] | None = None,
+    search: str | None = None,
+    trials: int | None = None,
     rounds: int | None = None,
     incarnations: int | None = None,
     visit_seconds: float | None = None,
@@ -121,6 +123,7 @@ def override(
     for counts in data["accuracy"].values():
         counts.update(_given({"calibration": calibration_images, "evaluation": evaluation_images}))
     policy = {
+        "trials": trials,
         "rounds": rounds,
         "incarnations": incarnations,
         "visit_seconds": visit_seconds,
@@ -136,7 +139,7 @@ def override(
     }
     data["policy"].update(_given(policy))
     data["limits"].update(_given(limits))
-    data.update(_given({"objective": objective, "seed": seed}))
+    data.update(_given({"objective": objective, "search": search, "seed": seed}))
     if loads is not None:
         data["loads"] = list(loads)
     for name, value in _given({"model": model, "images": images}).items():

@@ -54,9 +54,14 @@ def _from_2(line: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
+def _from_3(line: dict[str, Any]) -> dict[str, Any]:
+    """Say that format 4 only added: a run of format 3 that is resumed is searched as today's runs are."""
+    return line
+
+
 #: From an old format to the next: takes a line (header or entry) as plain values, returns it one format
 #: newer. The header's number is set by the reader.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2, 3: _from_3}
 
 
 class Journal:

@@ -105,7 +105,8 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
         ("batchs = [1]", "grids[0].batchs: unknown field; did you mean batches?"),
         (
             "xyz = 1",
-            "grids[0].xyz: unknown field; known here are devices, precisions, batches, streams, threads",
+            "grids[0].xyz: unknown field; known here are devices, precisions, batches, "
+            "streams, threads, requests, pinning, hyper_threading, core_types, rest_precisions",
         ),
         (
             'precisions = ["FP31"]',
