@@ -7,14 +7,16 @@ passes: the recommendation then has no id, and names the nearest misses.
 import math
 from collections.abc import Sequence
 
-from msgspec import structs
+from msgspec import Struct, structs
 
-from perftool.analysis import metrics, pareto
-from perftool.analysis.leader import BAND, Standing, best_in_f32, lead, ratio_of
+from perftool.analysis import confirmation, metrics, pareto
+from perftool.analysis.confirmation import BEST_IN_F32, under_hint
+from perftool.analysis.leader import BAND, Standing, best, best_in_f32, lead, ratio_of
 from perftool.analysis.limits import Verdict, judge, visits_needed
 from perftool.analysis.metrics import Metric
 from perftool.analysis.result import (
     ConfigurationResult,
+    Confirmation,
     Gain,
     NearMiss,
     Recommendation,
@@ -36,21 +38,29 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
     passing = [one for one in summary.configurations if one.id not in reasons]
     if not passing:
         return _nothing(summary, objective, limits, verdicts, reasons, warnings)
-    leader, standings = lead(summary, metric, passing)
-    tied = [one for one in passing if one is leader or standings[one.id].kind == "tied"]
-    chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+    settled, refused = _settle(summary, metric, judged, passing)
+    reasons |= refused
+    if settled is None:
+        return _nothing(summary, objective, limits, verdicts, reasons, warnings)
+    leader, standings, tied, chosen = settled.leader, settled.standings, settled.tied, settled.chosen
+    passing = [one for one in passing if one.id not in refused]
     for one in passing:
         if one is not chosen:
             reasons[one.id] = _why_not(one, chosen, leader, standings.get(one.id), one in tied)
-    gain, unknown = _gains(summary, metric, chosen)
+    gain, unknown = _gains(summary, metric, chosen, settled.confirmation)
+    why, told = _confirmed(summary, metric, settled, refused)
     undecided = tuple(id for id, standing in standings.items() if standing.kind == "undecided")
     return Recommendation(
         id=chosen.id,
         leader=leader.id,
+        runner_up=settled.runner_up,
         objective=objective,
         limits=limits,
         reason=_sentence(metric, chosen, leader, len(passing), undecided),
+        claim=confirmation.claim(gain, settled.confirmation, why),
         gain=gain,
+        confirmation=settled.confirmation,
+        unconfirmed=why,
         properties=chosen.properties,
         rejected=_rejected(summary, reasons),
         tied=tuple(one.id for one in tied if one is not chosen),
@@ -58,9 +68,62 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         uncertain=_uncertain(verdicts, chosen.id),
         pareto=pareto.front(summary.configurations),
         open=(*_open(leader, standings), *carrying(summary, limits)),
-        warnings=(*warnings, *unknown),
+        warnings=(*warnings, *unknown, *told),
         nearest=(),
     )
+
+
+# ---------------------------------------------------------------- chosen, and not refused by fresh rounds
+
+
+class _Settled(Struct, frozen=True, kw_only=True):
+    """A choice that nothing speaks against, the leader, and how the others stand against that."""
+
+    chosen: ConfigurationResult
+    leader: ConfigurationResult
+    standings: dict[str, Standing]
+    tied: list[ConfigurationResult]
+    runner_up: str | None
+    confirmation: Confirmation | None
+
+
+def _settle(
+    summary: Summary, metric: Metric, judged: Limits, passing: Sequence[ConfigurationResult]
+) -> tuple[_Settled | None, dict[str, str]]:
+    """Choose until fresh rounds do not refuse the choice; return it, and why those before it were refused."""
+    refused: dict[str, str] = {}
+    while left := [one for one in passing if one.id not in refused]:
+        leader, standings = lead(summary, metric, left)
+        tied = [one for one in left if one is leader or standings[one.id].kind == "tied"]
+        chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+        others = [one for one in left if one is not chosen]
+        close = [one for one in others if one in tied or standings[one.id].kind == "undecided"]
+        runner_up = best(metric, close or others).id if others else None
+        found = confirmation.confirm(summary, metric, judged, chosen, runner_up, [one.id for one in others])
+        if found is None or not found.reasons:
+            settled = _Settled(
+                chosen=chosen,
+                leader=leader,
+                standings=standings,
+                tied=tied,
+                runner_up=runner_up,
+                confirmation=found,
+            )
+            return settled, refused
+        refused[chosen.id] = confirmation.refusal(found)
+    return None, refused
+
+
+def _confirmed(
+    summary: Summary, metric: Metric, settled: _Settled, refused: dict[str, str]
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return why a choice is not confirmed (None where it is), and what a reader is to be warned of."""
+    found = settled.confirmation
+    why = confirmation.why_unconfirmed(summary, metric, settled.chosen.id, found, refused)
+    if found is not None and (lost := confirmation.lost(metric, found)):
+        return why, (lost,)
+    spent = len(confirmation.exhausted(summary, refused)) >= confirmation.CHOICES
+    return why, (f"not confirmed: {why}",) if why and spent else ()
 
 
 # ---------------------------------------------------------------- limits
@@ -133,10 +196,14 @@ def _nothing(
     return Recommendation(
         id=None,
         leader=None,
+        runner_up=None,
         objective=objective,
         limits=limits,
         reason=reason,
+        claim=None,
         gain=(),
+        confirmation=None,
+        unconfirmed=None,
         properties={},
         rejected=_rejected(summary, reasons),
         tied=(),
@@ -243,15 +310,27 @@ def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[
 
 
 def _gains(
-    summary: Summary, metric: Metric, chosen: ConfigurationResult
+    summary: Summary, metric: Metric, chosen: ConfigurationResult, found: Confirmation | None
 ) -> tuple[tuple[Gain, ...], tuple[str, ...]]:
-    """Return the gain over each baseline and over the best in f32, and what could not be compared."""
-    against = [(f"FP32 under the {one.requested.hint} hint", one) for one in summary.baselines]
+    """Return the gain over each baseline and over the best in f32, and what could not be compared.
+
+    Where the choice is confirmed the fresh rounds are all that counts, and they have its device alone.
+    """
+    against = [
+        (under_hint(one), one) for one in summary.baselines if found is None or one.device == chosen.device
+    ]
     if f32 := best_in_f32(summary, metric):
-        against.append(("the best in f32", f32))
+        against.append((BEST_IN_F32, f32))
+    again = {one.over: one for one in (*found.baselines, found.best_in_f32) if one} if found else {}
     gains: list[Gain] = []
     unknown: list[str] = []
     for what, other in against:
+        if found is not None:
+            if other.id in again:
+                gains.append(again[other.id])
+            elif other.id != chosen.id:
+                unknown.append(f"no gain over {what}: {other.reason or 'it has no fresh rounds'}")
+            continue
         ratio, rounds = ratio_of(summary, metric, chosen.id, other.id)
         if ratio is None:
             why = other.reason or f"{metric.label.partition(',')[0]} was not measured in the same rounds"
@@ -261,6 +340,7 @@ def _gains(
                 Gain(
                     over=other.id,
                     what=what,
+                    executed_precision=other.executed_precision,
                     point=ratio.point,
                     low=ratio.low,
                     high=ratio.high,

@@ -14,7 +14,7 @@ from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.stats import MIN_VISITS, samples_needed
 from perftool.journal import Allowed, Focused, Run
 from perftool.record import Offered, Visited
-from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Sync
+from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Policy, Sync
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +29,11 @@ def extra_visits_allowed(run: Run) -> int:
     """Return the budget of visits beyond the rounds: the profile's, and what the user allowed later."""
     allowed = [entry.record for entry in run.entries if isinstance(entry.record, Allowed)]
     return run.header.profile.policy.extra_visits + sum(one.extra_visits for one in allowed)
+
+
+def confirm_rounds_allowed(policy: Policy) -> int:
+    """Return the rounds that confirm a choice: none after a quick look, which carries no interval itself."""
+    return policy.confirm_rounds if policy.rounds >= MIN_VISITS else 0
 
 
 def percentile_allowed(run: Run) -> bool:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.journal import Planned, Run
+from perftool.journal import Focused, Planned, Run
 from perftool.machine import FOREIGN_LOAD
 from perftool.record import Compiled, Failed, Offered, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
@@ -16,7 +16,9 @@ NS_PER_MS = 1e6
 
 
 class Evidence(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a journal holds on one configuration. `sync` is the closed load where that has one request.
+    """What a journal holds on one configuration, of what it is chosen by or of what confirms a choice.
+
+    `sync` is the closed load where that has one request.
 
     `closed`, `sync`, `end_to_end` and `offered` are the visits that speak (see `speaking`); `visits` are all
     of those under closed loads.
@@ -37,27 +39,80 @@ def plan_of(run: Run) -> Planned:
     return plans[-1] if plans else Planned(configurations=(), left_out=(), devices=(), canary="")
 
 
+def confirm_rounds(run: Run) -> dict[str, tuple[Focused, ...]]:
+    """Return the rounds that confirm, by the configuration that they confirm: the first that each names."""
+    found: dict[str, list[Focused]] = {}
+    for entry in run.entries:
+        if isinstance(entry.record, Focused) and entry.record.purpose == "confirm":
+            found.setdefault(entry.record.configurations[0], []).append(entry.record)
+    return {id: tuple(rounds) for id, rounds in found.items()}
+
+
 def gather(run: Run, configuration: Configuration) -> Evidence:
-    """Pick out what a journal holds on one configuration."""
+    """Pick out what a journal holds on one configuration, to choose by.
+
+    Rounds that confirm are left out, and the processes that served nothing else: what is measured again must
+    not move the choice that it tests.
+    """
+    again = {one.round for rounds in confirm_rounds(run).values() for one in rounds}
+    visits = _visits(run, configuration.id, lambda round: round not in again)
+    records = [entry.record for entry in run.entries]
+    offered = [one for one in records if isinstance(one, Offered) and one.configuration == configuration.id]
+    served = {one.incarnation for one in visits} | {one.incarnation for one in offered}
     compiled: list[Compiled] = []
-    visits: list[Visited] = []
-    offered: list[Offered] = []
     failed: dict[str, Failed] = {}
-    for number, entry in enumerate(run.entries):
-        match entry.record:
+    confirms = False
+    for number, found in enumerate(records):
+        match found:
+            case Focused():
+                confirms = found.purpose == "confirm"
             case Compiled() as record if record.configuration == configuration.id:
-                compiled.append(record)
-            case Visited() as record if record.configuration == configuration.id:
-                if record.latencies_ns and record.window_ns > 0:
-                    visits.append(record)
-            case Offered() as record if record.configuration == configuration.id:
-                offered.append(record)
+                # A process that came to no visit belongs to the rounds that it was made for.
+                if not confirms or record.incarnation in served:
+                    compiled.append(record)
             case Failed() as record if record.subject == configuration.id:
                 failed[f"{record.stage} {number}"] = record
             case Failed(stage="prepare") as record if record.subject == configuration.weight_format:
                 failed["prepare"] = record
             case Prepared() as record if record.weight_format == configuration.weight_format:
                 failed.pop("prepare", None)
+    return _evidence(compiled, visits, offered, tuple(failed.values()))
+
+
+def gather_again(run: Run, configuration: Configuration, rounds: Iterable[Focused]) -> Evidence:
+    """Pick out what rounds that confirm hold on one configuration, and nothing else."""
+    again = {one.round for one in rounds}
+    visits = _visits(run, configuration.id, lambda round: round in again)
+    served = {one.incarnation for one in visits}
+    records = (entry.record for entry in run.entries)
+    compiled = [
+        one
+        for one in records
+        if isinstance(one, Compiled) and one.configuration == configuration.id and one.incarnation in served
+    ]
+    return _evidence(compiled, visits, (), ())
+
+
+def _visits(run: Run, configuration: str, counts: Callable[[int], bool]) -> tuple[Visited, ...]:
+    """Return the visits to a configuration that hold anything, of the rounds that count."""
+    records = (entry.record for entry in run.entries)
+    return tuple(
+        one
+        for one in records
+        if isinstance(one, Visited)
+        and one.configuration == configuration
+        and counts(one.round)
+        and one.latencies_ns
+        and one.window_ns > 0
+    )
+
+
+def _evidence(
+    compiled: Sequence[Compiled],
+    visits: Sequence[Visited],
+    offered: Sequence[Offered],
+    failed: tuple[Failed, ...],
+) -> Evidence:
     closed = speaking(visits, Closed)
     sync = speaking(visits, Sync)
     if not sync and all(visit.requests == 1 for visit in closed):
@@ -69,7 +124,7 @@ def gather(run: Run, configuration: Configuration) -> Evidence:
         sync=sync,
         end_to_end=speaking(visits, EndToEnd),
         offered=_heard(offered),
-        failed=tuple(failed.values()),
+        failed=failed,
     )
 
 

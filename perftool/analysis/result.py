@@ -154,7 +154,8 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `measuring_share` is the part of `wall_seconds` that lay inside measuring windows; `wall_seconds` runs
     from the first to the last compile or visit, pauses between sessions left out. `drift` is the change of
     the canary's throughput from the first round to the last, as its trend has it. `extra_visits` were made
-    of the `extra_visits_allowed` beyond the rounds.
+    of the `extra_visits_allowed` beyond the rounds. `confirm_rounds` are those that a choice is to be
+    confirmed in, 0 where the run carries no intervals that could.
     """
 
     id: str
@@ -167,6 +168,7 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     objective: Objective
     rounds: int
     rounds_planned: int
+    confirm_rounds: int
     complete: bool
     canary: str | None
     noise_cv: float | None
@@ -185,25 +187,63 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_sync_ms: dict[int, float]
 
 
+class Again(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the fresh rounds hold that confirm one choice, and nothing else; keyed by configuration id."""
+
+    results: dict[str, ConfigurationResult]
+    series: dict[str, Series]
+
+
 class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A run, looked at with today's statistics. `series` is keyed by configuration id."""
+    """A run, looked at with today's statistics. `series` is keyed by configuration id.
+
+    `again` is what was measured a second time to confirm a choice, keyed by that choice, in the order in
+    which they were confirmed; no other figure has a part in it.
+    """
 
     run: RunInfo
     host: HostInfo
     configurations: tuple[ConfigurationResult, ...]
     baselines: tuple[ConfigurationResult, ...]
     series: dict[str, Series]
+    again: dict[str, Again]
 
 
 class Gain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many times better the choice is, from ratios paired inside rounds. Above 1 the choice is better."""
+    """How many times better the choice is, from ratios paired inside rounds. Above 1 the choice is better.
+
+    `executed_precision` is what the other ran in.
+    """
 
     over: str
     what: str
+    executed_precision: str | None
     point: float
     low: float | None
     high: float | None
     rounds: int
+
+
+class Confirmation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The choice measured again, in fresh rounds that had no part in choosing it.
+
+    `processes` is the fewest that any of those compared was seen in. The figures of the choice itself are
+    those of these rounds, None under a load that they do not have. `change` is its figure under the objective
+    over the one that it was chosen by. `reasons` say what speaks against it. It holds where nothing does, and
+    the rounds carry an interval.
+    """
+
+    rounds: int
+    processes: int
+    runner_up: Gain | None
+    baselines: tuple[Gain, ...]
+    best_in_f32: Gain | None
+    throughput_fps: Estimate | None
+    latency_ms: LatencyIntervals | None
+    latency_sync_ms: LatencyIntervals | None
+    change: Estimate | None
+    reasons: tuple[str, ...]
+    holds: bool
 
 
 class Rejected(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -237,14 +277,22 @@ class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `properties` are ready for `compile_model`. `tied` and `undecided` are ids, against the leader `leader`;
     `uncertain` covers every candidate, the choice's own first. `open` says what more measuring would settle.
+
+    `runner_up` is the best of the others that pass. `claim` says how much better the choice is, and whether
+    that was confirmed; `unconfirmed` says why not. `gain` is from the confirmation where there is one, else
+    from what the choice was made by.
     """
 
     id: str | None
     leader: str | None
+    runner_up: str | None
     objective: Objective
     limits: Limits
     reason: str
+    claim: str | None
     gain: tuple[Gain, ...]
+    confirmation: Confirmation | None
+    unconfirmed: str | None
     properties: dict[str, str]
     rejected: tuple[Rejected, ...]
     tied: tuple[str, ...]

@@ -15,9 +15,11 @@ from perftool.analysis.evidence import (
     NS_PER_MS,
     Evidence,
     by_round,
+    confirm_rounds,
     disturbed,
     energy_per_image_j,
     gather,
+    gather_again,
     median_latency_ms,
     plan_of,
     throughput_fps,
@@ -25,6 +27,7 @@ from perftool.analysis.evidence import (
 from perftool.analysis.open_load import rate_points
 from perftool.analysis.result import (
     AccuracyResult,
+    Again,
     ConfigurationResult,
     Latency,
     LatencyIntervals,
@@ -61,10 +64,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     for configuration in everything:
         found = evidence[configuration.id]
         results.append((configuration, _result(configuration, found, left_out, evaluations)))
-        series[configuration.id] = Series(
-            throughput_fps=by_round(found.closed, throughput_fps),
-            latency_sync_ms=by_round(found.sync, median_latency_ms),
-        )
+        series[configuration.id] = _series(found)
     slow = slower_than_float([one for one, _ in results], series)
     return Summary(
         run=_run_info(run, name, planned, evidence),
@@ -76,10 +76,33 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         ),
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
+        again=_again(run, everything, evaluations),
     )
 
 
+def _again(
+    run: Run, everything: Sequence[Configuration], evaluations: Sequence[Evaluated]
+) -> dict[str, Again]:
+    """Summarize what each confirmation measured, by the choice that it confirms."""
+    found: dict[str, Again] = {}
+    for id, rounds in confirm_rounds(run).items():
+        named = {name for one in rounds for name in one.configurations}
+        evidence = {one.id: (one, gather_again(run, one, rounds)) for one in everything if one.id in named}
+        found[id] = Again(
+            results={name: _result(one, seen, {}, evaluations) for name, (one, seen) in evidence.items()},
+            series={name: _series(seen) for name, (_, seen) in evidence.items()},
+        )
+    return found
+
+
 # ---------------------------------------------------------------- one configuration
+
+
+def _series(found: Evidence) -> Series:
+    return Series(
+        throughput_fps=by_round(found.closed, throughput_fps),
+        latency_sync_ms=by_round(found.sync, median_latency_ms),
+    )
 
 
 def _result(
@@ -271,6 +294,7 @@ def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, 
         objective=header.profile.objective,
         rounds=_rounds(planned, evidence),
         rounds_planned=header.profile.policy.rounds,
+        confirm_rounds=effort.confirm_rounds_allowed(header.profile.policy),
         complete=any(isinstance(one, Finished) for one in records),
         canary=planned.canary or None,
         noise_cv=noise,

@@ -1,0 +1,227 @@
+"""Hold a choice against fresh rounds that had no part in choosing it; docs/measurement.md, "Confirmation".
+
+The best of many candidates was, on average, lucky as well as good: the figures that it was chosen by flatter
+it. So the claim is made of rounds that come after the choice. Pure: reads a Summary, measures nothing, and
+does not choose; `choose` does, and `sweep` makes the rounds.
+"""
+
+from collections.abc import Collection, Iterable
+
+from perftool.analysis import metrics
+from perftool.analysis.leader import best_in_f32, standing
+from perftool.analysis.limits import judge
+from perftool.analysis.metrics import Metric
+from perftool.analysis.result import Again, ConfigurationResult, Confirmation, Gain, Summary
+from perftool.analysis.stats import MIN_VISITS, Estimate, paired_ratio, ratio_of_independent
+from perftool.spec import Closed, ClosedLoad, Limits, Sync
+
+#: So many choices of a run are measured again, one after the other, while none is confirmed.
+CHOICES = 3
+
+BEST_IN_F32 = "the best in f32"
+
+
+def load_of(metric: Metric) -> ClosedLoad | None:
+    """Return the load that an objective is read from; None where rounds carry no figure that could pair."""
+    if metric.series is None:
+        return None
+    return Sync() if metric is metrics.LATENCY_SYNC else Closed()
+
+
+def compared(summary: Summary, metric: Metric, chosen: str, runner_up: str | None) -> tuple[str, ...]:
+    """Return what is measured again with a choice, which comes first: each once, and only what can run."""
+    results = {one.id: one for one in (*summary.configurations, *summary.baselines)}
+    f32 = best_in_f32(summary, metric)
+    ids = [chosen, runner_up, *(one.id for one in _baselines(summary, results[chosen].device))]
+    ids.append(f32.id if f32 else None)
+    return tuple(dict.fromkeys(id for id in ids if id is not None and results[id].status == "ok"))
+
+
+def confirm(
+    summary: Summary,
+    metric: Metric,
+    limits: Limits,
+    chosen: ConfigurationResult,
+    runner_up: str | None,
+    others: Iterable[str],
+) -> Confirmation | None:
+    """Hold a choice against its fresh rounds; None while it has not been through all of them.
+
+    `others` are the ids of the candidates that could take its place. Judged once, at the end: a look after
+    every round would find something against any choice before long.
+    """
+    again = summary.again.get(chosen.id)
+    rounds = _rounds(again, metric, chosen.id)
+    if again is None or rounds == 0 or rounds < summary.run.confirm_rounds:
+        return None
+    result = again.results[chosen.id]
+    f32 = best_in_f32(summary, metric)
+    gains = [
+        _gain(again, metric, chosen.id, one.id, under_hint(one)) for one in _baselines(summary, chosen.device)
+    ]
+    reasons = (*_beaten(again, metric, chosen.id, others), *_missed(result, limits))
+    return Confirmation(
+        rounds=rounds,
+        processes=min(one.incarnations for one in again.results.values() if one.incarnations),
+        runner_up=_gain(again, metric, chosen.id, runner_up, "the runner-up"),
+        baselines=tuple(gain for gain in gains if gain),
+        best_in_f32=_gain(again, metric, chosen.id, f32.id if f32 else None, BEST_IN_F32),
+        throughput_fps=result.throughput_fps,
+        latency_ms=result.latency_intervals_ms,
+        latency_sync_ms=result.latency_sync_intervals_ms,
+        change=_change(metric, result, chosen),
+        reasons=reasons,
+        holds=not reasons and rounds >= MIN_VISITS,
+    )
+
+
+def under_hint(baseline: ConfigurationResult) -> str:
+    """Name a baseline."""
+    return f"FP32 under the {baseline.requested.hint} hint"
+
+
+def _baselines(summary: Summary, device: str) -> list[ConfigurationResult]:
+    return [one for one in summary.baselines if one.device == device]
+
+
+def _rounds(again: Again | None, metric: Metric, id: str) -> int:
+    """Count the fresh rounds in which a configuration was measured under the objective's load."""
+    if again is None or metric.series is None or id not in again.series:
+        return 0
+    return len(metric.series(again.series[id]))
+
+
+def _paired(again: Again, metric: Metric, one: str, other: str) -> tuple[Estimate | None, int]:
+    """Return how many times better `one` was than `other` inside the fresh rounds, at 95 %: one look."""
+    if metric.series is None or other not in again.series:
+        return None, 0
+    above, below = (one, other) if metric.better == "higher" else (other, one)
+    mine, its = metric.series(again.series[above]), metric.series(again.series[below])
+    return paired_ratio(mine, its), len(mine.keys() & its.keys())
+
+
+def _gain(again: Again, metric: Metric, chosen: str, other: str | None, what: str) -> Gain | None:
+    if other is None or other == chosen:
+        return None
+    ratio, rounds = _paired(again, metric, chosen, other)
+    if ratio is None:
+        return None
+    return Gain(
+        over=other,
+        what=what,
+        executed_precision=again.results[other].executed_precision,
+        point=ratio.point,
+        low=ratio.low,
+        high=ratio.high,
+        rounds=rounds,
+    )
+
+
+def _beaten(again: Again, metric: Metric, chosen: str, others: Iterable[str]) -> list[str]:
+    """Say which candidates were better with confidence; a tie is as good, as it was in choosing."""
+    found = []
+    for id in others:
+        ratio, rounds = _paired(again, metric, chosen, id)
+        if ratio is not None and standing(ratio, rounds).kind == "worse":
+            found.append(f"{ratio.point:.2f}x of {id}{_span(ratio.low, ratio.high)}")
+    return found
+
+
+def _missed(result: ConfigurationResult, limits: Limits) -> list[str]:
+    """Say which limits the fresh rounds miss; what so few cannot measure was judged in choosing."""
+    verdict = judge(result, limits)
+    return [
+        reason
+        for name, reason in zip(verdict.missed, verdict.reasons, strict=True)
+        if name in metrics.METRICS and metrics.METRICS[name].read(result) is not None
+    ]
+
+
+def _change(metric: Metric, now: ConfigurationResult, before: ConfigurationResult) -> Estimate | None:
+    mine, its = metric.read(now), metric.read(before)
+    return ratio_of_independent(mine, its) if mine and its else None
+
+
+# ---------------------------------------------------------------- told
+
+
+def refusal(found: Confirmation) -> str:
+    """Say why a choice was replaced."""
+    return f"not confirmed: in {found.rounds} fresh rounds {'; '.join(found.reasons)}"
+
+
+def claim(gains: Iterable[Gain], found: Confirmation | None, unconfirmed: str | None) -> str:
+    """Say in one sentence how much better a choice is, and how sure that is."""
+    said = [f"{one.point:.2f}x {named(one)}{_span(one.low, one.high)}" for one in gains]
+    if found is not None and unconfirmed is None:
+        said.append(("95 % intervals, " if said else "") + confirmed_in(found))
+    else:
+        said.append(f"not confirmed: {unconfirmed}")
+    return "; ".join(said)
+
+
+def confirmed_in(found: Confirmation) -> str:
+    """Say what a choice was confirmed in."""
+    processes = f"{found.processes} process{'' if found.processes == 1 else 'es'}"
+    return f"confirmed in {found.rounds} fresh rounds, {processes} each"
+
+
+def named(gain: Gain) -> str:
+    """Name what a gain is over, of a baseline with the precision that its device chose."""
+    hint = gain.what.startswith("FP32 under") and gain.executed_precision is not None
+    return f"{gain.what}, which executed in {gain.executed_precision}" if hint else gain.what
+
+
+def lost(metric: Metric, found: Confirmation) -> str | None:
+    """Say by how much a choice did worse than when it was chosen, where that is sure."""
+    change = found.change
+    if change is None or change.low is None or change.high is None:
+        return None
+    higher = metric.better == "higher"
+    if not (change.high < 1 if higher else change.low > 1):
+        return None
+    least, most = sorted((abs(change.low - 1), abs(change.high - 1)))
+    return (
+        f"in the fresh rounds its {metric.label.partition(',')[0]} was {abs(change.point - 1):.0%} "
+        f"{'less' if higher else 'more'} than when it was chosen ({least:.0%} to {most:.0%})"
+    )
+
+
+def why_unconfirmed(
+    summary: Summary,
+    metric: Metric,
+    chosen: str,
+    found: Confirmation | None,
+    refused: Collection[str],
+) -> str | None:
+    """Say why a choice is not confirmed; None where it is."""
+    run = summary.run
+    if found is not None:
+        few = f"{found.rounds} fresh rounds, and an interval takes {MIN_VISITS}"
+        return None if found.holds else few
+    if not run.confirm_rounds:
+        quick = f"a quick look of {run.rounds_planned} rounds; runs of {MIN_VISITS} and more are confirmed"
+        return quick if run.rounds_planned < MIN_VISITS else "the profile asks for no fresh rounds"
+    if metric.series is None:
+        return f"the {metric.label} is not measured again"
+    if chosen in summary.again:
+        made = _rounds(summary.again[chosen], metric, chosen)
+        if made or not run.complete:
+            return f"{made} of its {run.confirm_rounds} fresh rounds made; perftool sweep --resume makes them"
+        return "its fresh rounds were for another objective"
+    if len(exhausted(summary, refused)) >= CHOICES:
+        return f"{CHOICES} choices before it did not hold in fresh rounds, and no more are tried"
+    if standing_by := [id for id in summary.again if id not in refused]:
+        return f"the fresh rounds were for {standing_by[-1]}, the choice under the run's objective and limits"
+    if not run.complete:
+        return "the run was stopped before its fresh rounds; perftool sweep --resume makes them"
+    return "it has no fresh rounds; perftool sweep --resume makes them for the run's own choice"
+
+
+def exhausted(summary: Summary, refused: Collection[str]) -> tuple[str, ...]:
+    """Return the choices that were measured again and refused."""
+    return tuple(id for id in summary.again if id in refused)
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" ({low:.2f}x to {high:.2f}x)"
