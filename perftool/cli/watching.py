@@ -68,7 +68,8 @@ class _Follower:
             self._show(failures=self._scene.failures + 1)
         if isinstance(entry.record, Focused) and frozenset(entry.record.configurations) != self._asked:
             self._asked = frozenset(entry.record.configurations)
-            self._display.say(f"still open, so extra rounds: {'; '.join(entry.record.questions)}")
+            why = "confirming" if entry.record.purpose == "confirm" else "still open, so extra rounds"
+            self._display.say(f"{why}: {'; '.join(entry.record.questions)}")
         if isinstance(entry.record, Visited) and entry.record.round == 1 and not self._warned:
             self._warn_of_short_samples()
         if planned(self._run) is not None:

@@ -22,6 +22,7 @@ VERBS = {
     "rank": "ranking",
     "evaluate": "accuracy of",
     "measure": "measuring",
+    "confirm": "confirming the choice, measuring",
 }
 
 

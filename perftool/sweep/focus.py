@@ -3,13 +3,18 @@
 Which decisions are open is `analysis.effort`'s to say; the visits of a round are `rounds`'s to list.
 """
 
+from perftool.analysis import metrics
+from perftool.analysis.choose import choose
+from perftool.analysis.confirmation import CHOICES, compared, load_of
 from perftool.analysis.effort import (
+    confirm_rounds_allowed,
     extra_visits,
     extra_visits_allowed,
     open_questions,
     percentile_allowed,
     short_of_samples,
 )
+from perftool.analysis.evidence import confirm_rounds
 from perftool.analysis.stats import samples_needed
 from perftool.analysis.summary import summarize
 from perftool.journal import Focused, Run
@@ -18,10 +23,17 @@ from perftool.sweep.remaining import remaining
 
 
 def next_focus(run: Run) -> Focused | None:
-    """Return the next extra round; None when every decision is clear, or the budget is spent."""
-    profile = run.header.profile
+    """Return the next extra round; None when every decision is clear, or as clear as the budget makes it,
+    and what they lead to is confirmed.
+    """
     focused = [entry.record for entry in run.entries if isinstance(entry.record, Focused)]
-    round = max([profile.policy.rounds - 1, *(one.round for one in focused)]) + 1
+    round = max([run.header.profile.policy.rounds - 1, *(one.round for one in focused)]) + 1
+    return _deciding(run, round) or _confirming(run, round)
+
+
+def _deciding(run: Run, round: int) -> Focused | None:
+    """Return a round for decisions that are open, or for a percentile that the samples do not carry yet."""
+    profile = run.header.profile
     budget = extra_visits_allowed(run) - extra_visits(run)
     if budget <= 0 and not percentile_allowed(run):
         return None
@@ -48,4 +60,33 @@ def next_focus(run: Run) -> Focused | None:
         return None
     return Focused(
         round=round, purpose="decide", load=load, configurations=tuple(ids), questions=tuple(texts)
+    )
+
+
+def _confirming(run: Run, round: int) -> Focused | None:
+    """Return a fresh round for the choice; None once it has all of its rounds, or no choice gets any more.
+
+    The choice is that of every other figure: what the fresh rounds hold takes part only once they are all
+    made, when it may refuse the choice. Then the next one gets rounds of its own.
+    """
+    profile = run.header.profile
+    metric = metrics.objective_metric(profile.objective, profile.limits)
+    load, rounds = load_of(metric), confirm_rounds_allowed(profile.policy)
+    if load is None or not rounds:
+        return None
+    summary = summarize(run)
+    found = choose(summary, profile.objective, profile.limits)
+    made = confirm_rounds(run)
+    given_up = {one.configuration for one in remaining(run).given_up}
+    if found.id is None or found.id in given_up or len(made.get(found.id, ())) >= rounds:
+        return None
+    if found.id not in made and len(made) >= CHOICES:
+        return None
+    ids = compared(summary, metric, found.id, found.runner_up)
+    return Focused(
+        round=round,
+        purpose="confirm",
+        load=load,
+        configurations=tuple(id for id in ids if id not in given_up),
+        questions=(f"whether {found.id} holds in {rounds} fresh rounds",),
     )

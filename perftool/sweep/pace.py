@@ -8,23 +8,31 @@ from collections.abc import Iterator
 from itertools import pairwise
 from statistics import fmean
 
-from perftool.analysis.effort import extra_visits, extra_visits_allowed
+from perftool.analysis.confirmation import load_of
+from perftool.analysis.effort import confirm_rounds_allowed, extra_visits, extra_visits_allowed
+from perftool.analysis.evidence import confirm_rounds
+from perftool.analysis.metrics import objective_metric
 from perftool.journal import Entry, Record, Run, Started
-from perftool.record import Compiled, Evaluated, Prepared, Visited
+from perftool.record import Compiled, Evaluated, Offered, Prepared, Visited
 from perftool.spec import Open
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
-from perftool.sweep.rounds import VisitLeft
+from perftool.sweep.rounds import VisitLeft, fresh_generations, generation_of
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
 #: A visit with its warm-up over its window, before any was made.
 VISIT_OVER_WINDOW = 1.4
+#: A choice is confirmed beside its runner-up and the best in f32; the baselines come on top.
+_CONFIRMED_TOGETHER = 3
 
 
 def seconds_left(run: Run) -> float:
-    """Return the seconds that a run is likely to need still, the whole budget of extra visits included."""
+    """Return the seconds that a run is likely to need still.
+
+    The whole budget of extra visits is included, and the fresh rounds of one choice.
+    """
     left = remaining(run)
     policy = run.header.profile.policy
     visits = [visit for visits in left.rounds for visit in visits]
@@ -32,12 +40,13 @@ def seconds_left(run: Run) -> float:
         visits += _open_to_come(run, visits)
     closed = [visit for visit in visits if not isinstance(visit.load, Open)]
     extra = max(0, extra_visits_allowed(run) - extra_visits(run))
+    again, compiled_again = _confirming_to_come(run)
     return (
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
-        + (len(closed) + extra) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
+        + (len(closed) + extra + again) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
         + sum(map(window_seconds, visits))
-        + _compiles_left(run, left) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
+        + (compiles_left(run, left) + compiled_again) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
 
 
@@ -50,17 +59,51 @@ def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:
     return [visit for left in open_rounds_left(run, plan.configurations, records) for visit in left]
 
 
+def _confirming_to_come(run: Run) -> tuple[int, int]:
+    """Return the visits and the processes of the fresh rounds that are not decided on yet.
+
+    They are those of one choice: that it will be refused, and another be tried, nobody knows.
+    """
+    profile, plan = run.header.profile, planned(run)
+    rounds = confirm_rounds_allowed(profile.policy)
+    metric = objective_metric(profile.objective, profile.limits)
+    if plan is None or load_of(metric) is None or not rounds:
+        return 0, 0
+    begun = list(confirm_rounds(run).values())
+    made = len(begun[-1]) if begun else 0
+    if begun:
+        visited = len(begun[-1][-1].configurations)
+    else:
+        baselines = Counter(one.device for one in plan.configurations if one.baseline)
+        others = sum(not one.baseline for one in plan.configurations)
+        visited = min(others, _CONFIRMED_TOGETHER) + max(baselines.values(), default=0)
+    shares = profile.policy.incarnations
+    starts = {number * shares // rounds: number for number in reversed(range(rounds))}
+    return max(0, rounds - made) * visited, sum(number >= made for number in starts.values()) * visited
+
+
 def share_done(run: Run, left: float) -> float:
     """Return the share of a run's whole duration that is behind it, when `left` seconds are still to come."""
     spent = sum(seconds for _, seconds in _durations(run.entries))
     return spent / (spent + left) if spent + left > 0 else 1.0
 
 
-def _compiles_left(run: Run, left: Remaining) -> int:
-    """Count the processes still to come: each configuration is compiled once per generation."""
+def compiles_left(run: Run, left: Remaining) -> int:
+    """Count the processes still to come: each configuration is compiled once per generation and session.
+
+    Generations that a configuration had no visit in are skipped, so that counting its processes would not do.
+    """
     wanted = {(visit.configuration.id, visit.generation) for visits in left.rounds for visit in visits}
-    made = Counter(entry.record.configuration for entry in run.entries if isinstance(entry.record, Compiled))
-    return sum(1 for configuration, generation in wanted if made[configuration] <= generation)
+    policy = run.header.profile.policy
+    records = [entry.record for entry in run.entries]
+    fresh = fresh_generations(policy, records)
+    warm: dict[str, int] = {}
+    for record in records:
+        if isinstance(record, Started):
+            warm.clear()
+        elif isinstance(record, Visited | Offered):
+            warm[record.configuration] = generation_of(record, policy, fresh)
+    return sum(generation > warm.get(configuration, -1) for configuration, generation in wanted)
 
 
 def _mean(run: Run, kinds: tuple[type[Record], ...], guess: float) -> float:

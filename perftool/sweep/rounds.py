@@ -5,7 +5,7 @@ load is `open_rounds`'s.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
@@ -13,7 +13,7 @@ from perftool.analysis.effort import repeats_left
 from perftool.analysis.evidence import disturbed
 from perftool.job import Offer, Visit
 from perftool.journal import Focused, Record, Run
-from perftool.record import Visited
+from perftool.record import Offered, Visited
 from perftool.spec import Closed, Configuration, Load, Open, Policy, Profile
 from perftool.sweep.plan import loads
 
@@ -21,7 +21,8 @@ from perftool.sweep.plan import loads
 class VisitLeft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A visit still to be made. A child of an earlier `generation` is to be replaced by a fresh one.
 
-    `arrivals` are those of an open load's window, 0 for another load.
+    `arrivals` are those of an open load's window, 0 for another load. `confirms` tells that it is of a
+    round that confirms a choice.
     """
 
     configuration: Configuration
@@ -30,6 +31,7 @@ class VisitLeft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     position: int
     generation: int
     arrivals: int = 0
+    confirms: bool = False
 
 
 def order(configurations: tuple[Configuration, ...], profile: Profile, round: int) -> tuple[VisitLeft, ...]:
@@ -79,13 +81,18 @@ def _all_rounds(
     """Yield every round that was planned or decided on, whole."""
     for number in range(profile.policy.rounds):
         yield order(planned, profile, number)
+    fresh = fresh_generations(profile.policy, records)
     for focus in (record for record in records if isinstance(record, Focused)):
         chosen = [one for one in planned if one.id in focus.configurations]
         # Where one request is in flight anyway the closed load is the same, and what its rounds are made of.
         pairs: list[tuple[Configuration, Load]] = [
             (one, focus.load if focus.load in loads(one, profile) else Closed()) for one in chosen
         ]
-        yield shuffled(pairs, profile, focus.round, f"{profile.seed}/{focus.round}")
+        placed = shuffled(pairs, profile, focus.round, f"{profile.seed}/{focus.round}")
+        if focus.round in fresh:
+            later = fresh[focus.round]
+            placed = tuple(structs.replace(visit, generation=later, confirms=True) for visit in placed)
+        yield placed
 
 
 def shuffled(
@@ -131,6 +138,32 @@ def generation(round: int, policy: Policy) -> int:
     Extra rounds go on at the same pace, so that no process's luck decides by being looked at longer.
     """
     return round * policy.incarnations // policy.rounds
+
+
+def fresh_generations(policy: Policy, records: Iterable[Record]) -> dict[int, int]:
+    """Return the generation of children for each round that confirms: a new one for every choice.
+
+    It is later than any before it, and as many follow in equal shares of the rounds as `incarnations` has it.
+    """
+    found: dict[int, int] = {}
+    latest = generation(policy.rounds - 1, policy)
+    choice, first, place = "", 0, 0
+    for record in records:
+        if isinstance(record, Visited | Offered):
+            latest = max(latest, generation_of(record, policy, found))
+        elif isinstance(record, Focused) and record.purpose == "confirm":
+            if record.configurations[0] != choice:
+                choice, first, place = record.configurations[0], latest + 1, 0
+            found[record.round] = first + place * policy.incarnations // policy.confirm_rounds
+            latest, place = found[record.round], place + 1
+    return found
+
+
+def generation_of(visit: Visited | Offered, policy: Policy, fresh: Mapping[int, int]) -> int:
+    """Return the generation of children that a visit was made in, given those of the rounds that confirm."""
+    if isinstance(visit, Offered):
+        return generation(policy.rounds + visit.round, policy)
+    return fresh[visit.round] if visit.round in fresh else generation(visit.round, policy)
 
 
 def visit_job(visit: VisitLeft, policy: Policy) -> Visit | Offer:

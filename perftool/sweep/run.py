@@ -43,7 +43,7 @@ INPUTS = 8
 class Status(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a sweep is doing, for a display. `part` is how far the one job is, where it tells."""
 
-    stage: Literal["probe", "prepare", "rank", "evaluate", "measure"]
+    stage: Literal["probe", "prepare", "rank", "evaluate", "measure", "confirm"]
     subject: str
     part: tuple[int, int] | None = None
 
@@ -311,7 +311,8 @@ class Sweep:
     def _visit(self, visit: VisitLeft) -> bool:
         """Make one visit, compiling first where no warm child is; tell whether it was made."""
         configuration, policy = visit.configuration, self._profile.policy
-        self._set_status(Status(stage="measure", subject=configuration.id))
+        stage: Literal["measure", "confirm"] = "confirm" if visit.confirms else "measure"
+        self._set_status(Status(stage=stage, subject=configuration.id))
         child = self._children.warm(configuration.id, visit.generation)
         if child is None:
             child = self._children.spawn(configuration.id, visit.generation)
