@@ -4,7 +4,7 @@ Marks are characters, so that a terminal without colour loses nothing. Names and
 they are shown as Text, which reads no markup, and stripped of control characters.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis import metrics
+from perftool.analysis.confirmation import confirmed_in, named
 from perftool.analysis.metrics import Metric
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.render.numbers import ABSENT, figure, plain, span
@@ -206,9 +207,7 @@ def choice(summary: Summary, recommendation: Recommendation) -> Panel:
     lines = [Text(plain(recommendation.reason))]
     if chosen is not None:
         lines.insert(0, Text(plain(_what(chosen)), style="bold green"))
-        for gain in recommendation.gain:
-            interval = span(gain.low, gain.high, 2, "x")
-            lines.append(Text(plain(f"{gain.point:.2f}x{interval}  {gain.what}")))
+        lines += [Text(plain(line)) for line in _claimed(recommendation)]
         lines.append(Text(plain(f'compile_model(model, "{chosen.device}", {_literal(chosen)})')))
     for miss in recommendation.nearest:
         lines.append(Text(plain(f"nearest: {miss.id}, {miss.reason}")))
@@ -220,6 +219,31 @@ def choice(summary: Summary, recommendation: Recommendation) -> Panel:
     lines += [Text(plain(f"warning: {text}"), style="yellow") for text in recommendation.warnings]
     title = "recommendation" if chosen else "nothing passes the limits"
     return Panel(Text("\n").join(lines), title=Text(f"{title}: {_asked(recommendation)}"), title_align="left")
+
+
+def _claimed(recommendation: Recommendation) -> Iterator[str]:
+    """Give the gains a line each, and whether they were confirmed."""
+    found = recommendation.confirmation
+    said = [(gain, named(gain)) for gain in recommendation.gain]
+    if found is not None and found.runner_up is not None:
+        said.append((found.runner_up, f"{found.runner_up.what}, {found.runner_up.over}"))
+    for gain, what in said:
+        yield f"{gain.point:.2f}x{span(gain.low, gain.high, 2, 'x')}  {what}"
+    if recommendation.unconfirmed is not None:
+        yield f"not confirmed: {recommendation.unconfirmed}"
+    elif found is not None:
+        alone = found.latency_ms is None
+        p50 = found.latency_sync_ms if alone else found.latency_ms
+        own = (
+            (found.throughput_fps, "", "images/s"),
+            (p50.p50 if p50 else None, "alone p50 " if alone else "p50 ", "ms"),
+        )
+        figures = [
+            f"{name}{estimate.point:.1f} {unit}{span(estimate.low, estimate.high, 1)}"
+            for estimate, name, unit in own
+            if estimate is not None
+        ]
+        yield f"{confirmed_in(found)}: {', '.join(figures)}"
 
 
 def _what(result: ConfigurationResult) -> str:
