@@ -35,7 +35,7 @@ def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bo
     folder = run_folder(folder)
     run = read(folder)
     summary = summarize(run, name=folder.resolve().name)
-    result = _result(summary, run.header.profile, configuration)
+    result, confirmed = _result(summary, run.header.profile, configuration)
     made = {one.id: one for one in plan_of(run).configurations}[result.id]
     source = _model_file(run, made.weight_format, folder)
     ports = run_job(Inspect(path=str(source)), Inspected)
@@ -50,6 +50,7 @@ def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bo
         licence=licence(model),
         configuration=made,
         result=result,
+        confirmed=confirmed,
         default_precision=default_precision(summary, made.device),
         input=ports.input,
         output=ports.output,
@@ -60,11 +61,16 @@ def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bo
     )
 
 
-def _result(summary: Summary, profile: Profile, wanted: str | None) -> ConfigurationResult:
-    """Find the configuration that was named, or else the one that is recommended."""
+def _result(
+    summary: Summary, profile: Profile, wanted: str | None
+) -> tuple[ConfigurationResult, ConfigurationResult | None]:
+    """Find the configuration that was named, or else the one that is recommended.
+
+    The second is what fresh rounds showed of it, where they confirm it.
+    """
     everything = {one.id: one for one in (*summary.configurations, *summary.baselines)}
+    recommendation = choose(summary, profile.objective, profile.limits)
     if wanted is None:
-        recommendation = choose(summary, profile.objective, profile.limits)
         insist(recommendation)
         assert recommendation.id is not None
         wanted = recommendation.id
@@ -73,7 +79,8 @@ def _result(summary: Summary, profile: Profile, wanted: str | None) -> Configura
     result = everything[wanted]
     if result.status != "ok":
         raise InputError(f"{wanted} cannot be exported: {result.reason or result.status}")
-    return result
+    holds = recommendation.confirmation is not None and recommendation.confirmation.holds
+    return result, summary.again[wanted].results[wanted] if holds and wanted == recommendation.id else None
 
 
 def _model_file(run: Run, weight_format: str, folder: Path) -> Path:

@@ -14,6 +14,7 @@ import hashlib
 
 import msgspec
 
+from perftool.analysis.result import ConfigurationResult
 from perftool.analysis.stats import Estimate
 from perftool.deploy import benchmark_app, openvino, ovms, triton
 from perftool.deploy.choice import MODEL, Choice, Copy, Exported, label_file, model_files, served
@@ -28,7 +29,7 @@ def export(choice: Choice) -> Exported:
     folder = f"{_home(choice)}/1/"
     for_servers, left_out = _for_servers(choice)
     labels, unknown = label_file(choice)
-    notes = (*openvino.notes(choice), *benchmark_app.notes(), *left_out, *unknown)
+    notes = (*openvino.notes(choice), *benchmark_app.notes(), *left_out, *unknown, *_unconfirmed(choice))
     apart = "benchmark_app/"
     files: dict[str, bytes | Copy] = {
         **model_files(choice, folder),
@@ -69,8 +70,11 @@ def _for_servers(choice: Choice) -> tuple[dict[str, bytes | Copy], tuple[str, ..
 
 
 def claim(choice: Choice) -> Claim:
-    """Return what a choice claims; raise InputError where its throughput was not measured."""
-    result = choice.result
+    """Return what a choice claims; raise InputError where its throughput was not measured.
+
+    The figures of fresh rounds are claimed where there are any: those that it was chosen by flatter it.
+    """
+    result = _claimed(choice)
     if result.throughput_fps is None:
         raise InputError(f"{result.id}: its throughput was not measured, so there is nothing to claim")
     return Claim(
@@ -78,10 +82,22 @@ def claim(choice: Choice) -> Claim:
         latency_ms=result.latency_intervals_ms,
         executed_precision=result.executed_precision,
         executed_share=result.executed_share,
-        accuracy=result.accuracy,
+        accuracy=choice.result.accuracy,
         accuracy_of=choice.run.accuracy_of,
         visits=result.visits,
     )
+
+
+def _claimed(choice: Choice) -> ConfigurationResult:
+    """Return the figures to claim; fresh rounds under another load than the closed one hold none."""
+    confirmed = choice.confirmed
+    return confirmed if confirmed is not None and confirmed.throughput_fps else choice.result
+
+
+def _unconfirmed(choice: Choice) -> tuple[str, ...]:
+    if _claimed(choice) is choice.confirmed:
+        return ()
+    return ("the figures are those it was chosen by, which flatter it: no fresh rounds confirmed them",)
 
 
 def _manifest(
@@ -130,7 +146,7 @@ def _readme(choice: Choice, claimed: Claim, notes: tuple[str, ...], files: dict[
         f"It takes {_input(choice)}; the run's images were cut by `{choice.geometry}`, as `run.py` does.",
         "",
         f"Measured on {host.cpu}, {host.cores_usable} cores usable, with OpenVINO {host.openvino}, by run "
-        f"{choice.run.id}:",
+        f"{choice.run.id}{_when(choice)}:",
         "",
         *_figures(claimed),
         "",
@@ -147,6 +163,13 @@ def _readme(choice: Choice, claimed: Claim, notes: tuple[str, ...], files: dict[
         "",
     ]
     return "\n".join(lines).encode()
+
+
+def _when(choice: Choice) -> str:
+    confirmed = choice.confirmed
+    if confirmed is None or _claimed(choice) is not confirmed:
+        return ""
+    return f", in {confirmed.visits} fresh visits after it was chosen"
 
 
 def _input(choice: Choice) -> str:

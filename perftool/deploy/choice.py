@@ -39,8 +39,9 @@ class Choice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `xml` and `bin` are the model at the batch that the format wants, `input` and `output` its ports at
     batch 1. `default_precision` is what its device runs an FP32 file in when nobody says, None where that is
-    not known. `geometry` is how the run's images were cut; `labels` names the classes from the first on, and
-    is empty where nobody knows them.
+    not known. `confirmed` holds the figures that it was confirmed with, in fresh rounds after it was chosen;
+    None where it was not. `geometry` is how the run's images were cut; `labels` names the classes from the
+    first on, and is empty where nobody knows them.
     """
 
     run: RunInfo
@@ -49,6 +50,7 @@ class Choice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     licence: str | None
     configuration: Configuration
     result: ConfigurationResult
+    confirmed: ConfigurationResult | None
     default_precision: str | None
     input: Port
     output: Port

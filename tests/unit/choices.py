@@ -30,6 +30,7 @@ def choice(
         licence=licence,
         configuration={one.id: one for one in plan_of(run).configurations}[id],
         result={one.id: one for one in (*summary.configurations, *summary.baselines)}[id],
+        confirmed=summary.again[id].results[id] if id in summary.again else None,
         default_precision=default_precision,
         input=input or Port(name="data", element="f32", shape=(1, 3, 299, 299)),
         output=Port(name="scores", element="f32", shape=(1, 1001)),
