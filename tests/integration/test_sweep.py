@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from outcome import one_line
 from tiny import write_tiny_model
 
-from perftool.journal import Finished, Run
+from perftool.journal import Finished, Focused, Run
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
@@ -73,6 +75,12 @@ def records(run: Run, kind: type[Any]) -> list[Any]:
     return [entry.record for entry in run.entries if isinstance(entry.record, kind)]
 
 
+def chosen_by(run: Run) -> Run:
+    """Return a run as it was before its choice was confirmed."""
+    entries = takewhile(lambda entry: not isinstance(entry.record, Focused), run.entries)
+    return msgspec.structs.replace(run, entries=tuple(entries))
+
+
 def assert_no_child_left(run: Run) -> None:
     deadline = time.monotonic() + 10
     pids = {one.pid for one in records(run, Compiled)}
@@ -99,11 +107,12 @@ def test_a_sweep_measures_everything_and_recommends(
     planned = run.entries[0].record
     ids = [one.id for one in planned.configurations]  # type: ignore[union-attr]
     assert {"cpu-fp32-b1-s1", "cpu-fp16-b1-s1", "cpu-int8-b1-s1", "cpu-int8-b4-sauto"} <= set(ids)
-    closed = [one for one in records(run, Visited) if one.load.__struct_config__.tag == "closed"]
+    first = chosen_by(run)
+    closed = [one for one in records(first, Visited) if one.load.__struct_config__.tag == "closed"]
     assert sorted((one.configuration, one.round) for one in closed) == sorted(
         (name, number) for name in ids for number in range(6)
     )
-    assert {one.incarnation for one in records(run, Compiled)} == {0, 1}
+    assert {one.incarnation for one in records(first, Compiled)} == {0, 1}
     assert len({one.weight_format for one in records(run, Prepared)}) == 3
     assert {one.weight_format for one in records(run, Evaluated)} == {"fp32", "fp16", "int8"}
     assert not records(run, Failed)
@@ -112,6 +121,33 @@ def test_a_sweep_measures_everything_and_recommends(
     for name in ("report.txt", "results.json", "profile.toml", "host.json"):
         assert (folder / name).stat().st_size > 0
     assert {path.suffix for path in (folder / "plots").iterdir()} == {".png", ".svg"}
+
+
+def test_what_is_recommended_was_measured_again(
+    finished: tuple[Path, "subprocess.CompletedProcess[str]"],
+) -> None:
+    run = read(finished[0])
+    found = json.loads((finished[0] / "results.json").read_text())["recommendation"]
+    rounds = [one for one in records(run, Focused) if one.purpose == "confirm"]
+    confirmed = {one.configurations[0] for one in rounds}
+    assert found["id"] in confirmed or len(confirmed) == 3
+    for id in confirmed:
+        mine = [one for one in rounds if one.configurations[0] == id]
+        assert len(mine) == 6
+        for name in mine[0].configurations:
+            visits = [
+                one
+                for one in records(run, Visited)
+                if one.configuration == name and one.round in {each.round for each in mine}
+            ]
+            assert len(visits) == 6 and len({one.incarnation for one in visits}) == 2
+            first = {
+                one.incarnation for one in records(chosen_by(run), Compiled) if one.configuration == name
+            }
+            assert not first & {one.incarnation for one in visits}, "in processes of their own"
+    if found["id"] in confirmed:
+        assert found["confirmation"]["rounds"] == 6 and found["confirmation"]["holds"]
+        assert "confirmed in 6 fresh rounds, 2 processes each" in finished[1].stdout
 
 
 def test_the_json_has_the_documented_keys(
@@ -201,12 +237,12 @@ def test_a_killed_sweep_leaves_no_child_and_resumes_with_what_is_left(
     assert done.returncode == 0, done.stderr
     after = read(folder)
     assert after.entries[: len(before.entries)] == before.entries
-    visits = [(one.configuration, one.round) for one in records(after, Visited)]
+    visits = [(one.configuration, one.round) for one in records(chosen_by(after), Visited)]
     assert len(visits) == len(set(visits)) == 6 * len(after.entries[0].record.configurations)  # type: ignore[union-attr]
     assert len(records(after, Prepared)) == 1
     again = perftool("sweep", "--resume", folder)
     assert again.returncode == 0, again.stderr
-    assert len(records(read(folder), Visited)) == len(visits)
+    assert len(records(read(folder), Visited)) == len(records(after, Visited)), "nothing was left, nor is now"
 
 
 def test_ctrl_c_keeps_what_was_measured_and_says_how_to_go_on(
@@ -232,9 +268,10 @@ def test_a_child_killed_by_hand_costs_one_visit(
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     run = read(folder)
-    visits = [(one.configuration, one.round) for one in records(run, Visited)]
+    visits = [(one.configuration, one.round) for one in records(chosen_by(run), Visited)]
     assert len(visits) == len(set(visits)) == 6 * len(run.entries[0].record.configurations)  # type: ignore[union-attr]
-    incarnations = [one for one in records(run, Compiled) if one.configuration == victim.configuration]
+    first = records(chosen_by(run), Compiled)
+    incarnations = [one for one in first if one.configuration == victim.configuration]
     assert len(incarnations) == 3
 
 
