@@ -41,7 +41,8 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
     settled, refused = _settle(summary, metric, judged, passing)
     reasons |= refused
     if settled is None:
-        return _nothing(summary, objective, limits, verdicts, reasons, warnings)
+        nothing = _nothing(summary, objective, limits, verdicts, reasons, warnings)
+        return structs.replace(nothing, refused=_rejected(summary, refused))
     leader, standings, tied, chosen = settled.leader, settled.standings, settled.tied, settled.chosen
     passing = [one for one in passing if one.id not in refused]
     for one in passing:
@@ -61,6 +62,7 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         gain=gain,
         confirmation=settled.confirmation,
         unconfirmed=why,
+        refused=_rejected(summary, refused),
         properties=chosen.properties,
         rejected=_rejected(summary, reasons),
         tied=tuple(one.id for one in tied if one is not chosen),
@@ -204,6 +206,7 @@ def _nothing(
         gain=(),
         confirmation=None,
         unconfirmed=None,
+        refused=(),
         properties={},
         rejected=_rejected(summary, reasons),
         tied=(),

@@ -279,7 +279,8 @@ class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `uncertain` covers every candidate, the choice's own first. `open` says what more measuring would settle.
 
     `runner_up` is the best of the others that pass. `claim` says how much better the choice is, and whether
-    that was confirmed; `unconfirmed` says why not. `gain` is from the confirmation where there is one, else
+    that was confirmed; `unconfirmed` says why not. `refused` came before it, and fresh rounds did not confirm
+    them. `gain` is from the confirmation where there is one, else
     from what the choice was made by.
     """
 
@@ -293,6 +294,7 @@ class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gain: tuple[Gain, ...]
     confirmation: Confirmation | None
     unconfirmed: str | None
+    refused: tuple[Rejected, ...]
     properties: dict[str, str]
     rejected: tuple[Rejected, ...]
     tied: tuple[str, ...]

@@ -209,12 +209,14 @@ def choice(summary: Summary, recommendation: Recommendation) -> Panel:
         lines.insert(0, Text(plain(_what(chosen)), style="bold green"))
         lines += [Text(plain(line)) for line in _claimed(recommendation)]
         lines.append(Text(plain(f'compile_model(model, "{chosen.device}", {_literal(chosen)})')))
+    for one in recommendation.refused:
+        lines.append(Text(plain(f"not {one.id}, which was chosen before: {one.reason}")))
     for miss in recommendation.nearest:
         lines.append(Text(plain(f"nearest: {miss.id}, {miss.reason}")))
-    for one in recommendation.uncertain:
-        if one.id == recommendation.id:
-            needs = f"; {one.needs}" if one.needs else ""
-            lines.append(Text(plain(f"uncertain: its interval crosses the limit, {one.limit}{needs}")))
+    for doubt in recommendation.uncertain:
+        if doubt.id == recommendation.id:
+            needs = f"; {doubt.needs}" if doubt.needs else ""
+            lines.append(Text(plain(f"uncertain: its interval crosses the limit, {doubt.limit}{needs}")))
     lines += [Text(plain(f"open: {text}")) for text in recommendation.open]
     lines += [Text(plain(f"warning: {text}"), style="yellow") for text in recommendation.warnings]
     title = "recommendation" if chosen else "nothing passes the limits"

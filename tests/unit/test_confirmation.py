@@ -310,6 +310,7 @@ def test_a_lucky_choice_is_replaced_and_the_next_is_confirmed_by_rounds_of_its_o
     found = recommended(run)
     assert found.id == SECOND_BEST.id
     assert why(found, BEST.id).startswith(f"not confirmed: in 6 fresh rounds 0.93x of {SECOND_BEST.id} (0.9")
+    assert [one.id for one in found.refused] == [BEST.id]
     assert [one.configurations[:2] for one in focused(run)] == [
         *([(BEST.id, SECOND_BEST.id)] * 6),
         *([(SECOND_BEST.id, THIRD.id)] * 6),
