@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import percentiles
+from benchmarks import choosing, percentiles
 from benchmarks.options import Options
 from benchmarks.progress import say
 from benchmarks.run_ratio import by_recovery, by_standard_errors
@@ -36,7 +36,7 @@ LUCK = 0.02
 
 
 def run(options: Options) -> Iterator[str]:
-    """Yield the coverage of medians, ratios of both kinds and percentiles, and what looking costs."""
+    """Yield the coverage of medians, ratios and percentiles, and what looking and choosing cost."""
     trials = 500 if options.quick else TRIALS
     for part in (of_medians, of_paired_ratios, of_runs):
         say(f"intervals: {part.__name__}")
@@ -47,6 +47,9 @@ def run(options: Options) -> Iterator[str]:
     yield ""
     say("intervals: of_stopping")
     yield from of_stopping(trials)
+    yield ""
+    say("intervals: of_choosing")
+    yield from of_choosing(trials)
 
 
 def percent(share: float) -> str:
@@ -238,3 +241,25 @@ def of_stopping(trials: int) -> Iterator[str]:
                 )
     yield ""
     yield f"{trials:,} comparisons for each row; both rules see the same ones."
+
+
+# ---------------------------------------------------------------- the best of many
+
+
+def of_choosing(trials: int) -> Iterator[str]:
+    """Yield what a claim says that is made of the rounds that were chosen by, and of fresh ones."""
+    yield "### The best of many (`analysis.confirmation`)"
+    yield ""
+    yield (
+        f"The best of {choosing.CANDIDATES} configurations that are equal, by its median over "
+        f"{choosing.ROUNDS} rounds, is compared with a baseline that is their equal too: by the rounds that "
+        f"it was chosen by, and by {choosing.ROUNDS} fresh ones. *Refused*: turned down, in the fresh rounds, "
+        "for a runner-up that is its equal."
+    )
+    yield ""
+    yield from header("noise", "chosen by: ratio", "covers 1, %", "fresh: ratio", "covers 1, %", "refused, %")
+    for name, first, fresh, refused in choosing.rows(NOISES, trials):
+        told = [cell for one in (first, fresh) for cell in (f"{one.ratio:.3f}", percent(one.covers))]
+        yield row(name, *told, f"{100 * refused:.1f}")
+    yield ""
+    yield f"{trials:,} runs for each row; the ratio is the geometric mean over them."
