@@ -253,8 +253,8 @@ def of_choosing(trials: int) -> Iterator[str]:
     yield (
         f"The best of {choosing.CANDIDATES} configurations that are equal, by its median over "
         f"{choosing.ROUNDS} rounds, is compared with a baseline that is their equal too: by the rounds that "
-        f"it was chosen by, and by {choosing.ROUNDS} fresh ones. *Refused*: turned down, in the fresh rounds, "
-        "for a runner-up that is its equal."
+        f"it was chosen by, and by {choosing.ROUNDS} fresh ones. *Refused*: turned down, in those, for a "
+        "runner-up that is its equal."
     )
     yield ""
     yield from header("noise", "chosen by: ratio", "covers 1, %", "fresh: ratio", "covers 1, %", "refused, %")

@@ -120,10 +120,11 @@ def _confirmed(
     summary: Summary, metric: Metric, settled: _Settled, refused: dict[str, str]
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return why a choice is not confirmed (None where it is), and what a reader is to be warned of."""
-    found = settled.confirmation
-    why = confirmation.why_unconfirmed(summary, metric, settled.chosen.id, found, refused)
-    if found is not None and (lost := confirmation.lost(metric, found)):
-        return why, (lost,)
+    found, chosen = settled.confirmation, settled.chosen.id
+    why = confirmation.why_unconfirmed(summary, metric, chosen, found, refused)
+    if found is not None:
+        told = (confirmation.lost(metric, found), confirmation.disturbance(summary.again[chosen]))
+        return why, tuple(text for text in told if text)
     spent = len(confirmation.exhausted(summary, refused)) >= confirmation.CHOICES
     return why, (f"not confirmed: {why}",) if why and spent else ()
 

@@ -187,6 +187,13 @@ def lost(metric: Metric, found: Confirmation) -> str | None:
     )
 
 
+def disturbance(again: Again) -> str | None:
+    """Say how many of the fresh visits something else on the machine took time from."""
+    if not again.disturbed:
+        return None
+    return f"{again.disturbed} of {again.visits} visits in the fresh rounds were disturbed"
+
+
 def why_unconfirmed(
     summary: Summary,
     metric: Metric,

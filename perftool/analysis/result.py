@@ -188,8 +188,13 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Again(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the fresh rounds hold that confirm one choice, and nothing else; keyed by configuration id."""
+    """What the fresh rounds hold that confirm one choice, and nothing else; keyed by configuration id.
 
+    Of all their `visits` so many were `disturbed`.
+    """
+
+    visits: int
+    disturbed: int
     results: dict[str, ConfigurationResult]
     series: dict[str, Series]
 

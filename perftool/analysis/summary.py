@@ -88,7 +88,10 @@ def _again(
     for id, rounds in confirm_rounds(run).items():
         named = {name for one in rounds for name in one.configurations}
         evidence = {one.id: (one, gather_again(run, one, rounds)) for one in everything if one.id in named}
+        visits = [visit for _, seen in evidence.values() for visit in seen.visits]
         found[id] = Again(
+            visits=len(visits),
+            disturbed=sum(map(disturbed, visits)),
             results={name: _result(one, seen, {}, evaluations) for name, (one, seen) in evidence.items()},
             series={name: _series(seen) for name, (_, seen) in evidence.items()},
         )

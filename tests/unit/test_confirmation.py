@@ -275,6 +275,12 @@ def test_a_drop_since_it_was_chosen_is_told_and_replaces_nothing() -> None:
     )
 
 
+def test_disturbed_fresh_visits_are_told() -> None:
+    found = recommended(confirmed(selected(), {}, other_load=0.3))
+    assert found.confirmation is not None and found.confirmation.holds
+    assert found.warnings == ("30 of 30 visits in the fresh rounds were disturbed",)
+
+
 def test_another_choice_than_the_run_s_is_not_confirmed() -> None:
     summary = summarize(confirmed(selected(), {}))
     other = choose(summary, "throughput", Limits(accuracy_drop_pp=None, memory_mb=240))
