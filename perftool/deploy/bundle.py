@@ -97,7 +97,7 @@ def _claimed(choice: Choice) -> ConfigurationResult:
 def _unconfirmed(choice: Choice) -> tuple[str, ...]:
     if _claimed(choice) is choice.confirmed:
         return ()
-    return ("the figures are those it was chosen by, which flatter it: no fresh rounds confirmed them",)
+    return ("no fresh rounds confirmed the figures: they are those of the rounds that the run chose by",)
 
 
 def _manifest(
