@@ -189,8 +189,8 @@ Load = ClosedLoad | Open
 # ---------------------------------------------------------------- a sweep's profile (a TOML file)
 
 
-#: How a space is searched. "race" drops what is beaten, "grid" measures everything alike, "tpe" visits only what
-#: a model of the space (a tree-structured Parzen estimator) proposes.
+#: How a space is searched. "race" drops what is beaten, "grid" measures everything alike, "tpe" visits only
+#: what a model of the space (a tree-structured Parzen estimator) proposes.
 Search = Literal["race", "grid", "tpe"]
 
 
@@ -229,9 +229,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Their window holds `open_arrivals` requests; where the rate is the objective, as many as an interval takes
     but no longer than `open_seconds`.
 
-    A race's first two visits to a configuration, and later ones that only the Pareto front is kept for, are
-    short: `scout_seconds` and `scout_completions` for each request. "tpe" makes at most `trials` first visits.
-    What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
+    A race's first two visits to a configuration, and later ones to what is kept for the Pareto front alone,
+    are short: `scout_seconds` and `scout_completions` for each request. "tpe" makes at most `trials` first
+    visits. What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
     """
 
     rounds: Count = 6

@@ -32,7 +32,7 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
     """Choose the configuration to ship under an objective and limits."""
     judged, warnings = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits)
-    verdicts, reasons = verdicts_of(summary, metric, judged)
+    verdicts, reasons = verdicts_of(summary, objective, metric, judged)
     passing = [one for one in summary.configurations if one.id not in reasons]
     if not passing:
         return _nothing(summary, objective, limits, verdicts, reasons, warnings)
@@ -67,16 +67,24 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
 
 
 def verdicts_of(
-    summary: Summary, metric: Metric, judged: Limits
+    summary: Summary, objective: Objective, metric: Metric, judged: Limits
 ) -> tuple[dict[str, Verdict], dict[str, str]]:
     """Hold every measured configuration against the limits; return the verdicts, and why some are out."""
     measured = [one for one in summary.configurations if one.status == "ok"]
+    dropped = {one.id: one.dropped for one in measured if one.dropped}
     verdicts = {one.id: judge(one, judged) for one in measured}
     reasons = {one.id: one.reason or one.status for one in summary.configurations if one.status != "ok"}
     for one in measured:
         missing = [] if metric.value(one) is not None else [metrics.why_missing(metric, one, judged)]
         if found := [*verdicts[one.id].reasons, *missing]:
             reasons[one.id] = "; ".join(dict.fromkeys(found))
+    for id, why in dropped.items():
+        # What beats it counts only under the run's own objective, and where that keeps the limits asked now.
+        by = why.by
+        while by in dropped:
+            by = dropped[by].by
+        if objective == summary.run.objective and by not in reasons:
+            reasons[id] = why.reason
     return verdicts, reasons
 
 

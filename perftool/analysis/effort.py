@@ -78,7 +78,7 @@ def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tu
     """
     judged, _ = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits)
-    verdicts, reasons = verdicts_of(summary, metric, judged)
+    verdicts, reasons = verdicts_of(summary, objective, metric, judged)
     passing = [one for one in summary.configurations if one.id not in reasons]
     questions: list[tuple[float, Question]] = []
     leader: ConfigurationResult | None = None
@@ -112,7 +112,10 @@ def short_of_samples(summary: Summary, limits: Limits) -> tuple[str, ...]:
     return tuple(
         one.id
         for one in summary.configurations
-        if one.status == "ok" and one.latency_ms is not None and one.latency_ms.n < needed
+        if one.status == "ok"
+        and one.dropped is None
+        and one.latency_ms is not None
+        and one.latency_ms.n < needed
     )
 
 

@@ -41,8 +41,8 @@ class Field(Struct, frozen=True, kw_only=True):
     `timed` holds a metric each, the objective first, as (configurations, rounds): logarithms, larger is
     better, nan where a configuration was not visited. `fixed`, (configurations, metrics), is what does not
     change from visit to visit, larger is better, nan where unknown: a configuration is better in it than
-    another when its `fixed` is above the other's `fixed_at_most`. `keeps` and `misses`, (configurations, limits), tell which limits are surely kept
-    and surely missed.
+    another when its `fixed` is above the other's `fixed_at_most`. `keeps` and `misses`, (configurations,
+    limits), tell which limits are surely kept and surely missed.
     """
 
     timed: tuple[Array, ...]

@@ -98,6 +98,13 @@ class AccuracyResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     agreement: float | None
 
 
+class Dropped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That a race measured a configuration no further, and why. `by` is what beat it."""
+
+    by: str
+    reason: str
+
+
 class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One configuration, as measured. Figures are None where nothing was measured.
 
@@ -145,6 +152,7 @@ class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     properties: dict[str, str]
     status: Status
     reason: str | None
+    dropped: Dropped | None
     warnings: tuple[str, ...]
 
 
@@ -182,6 +190,7 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration's figures by round, for pairing: what the JSON leaves out."""
 
     throughput_fps: dict[int, float]
+    latency_ms: dict[int, float]
     latency_sync_ms: dict[int, float]
 
 

@@ -3,7 +3,7 @@
 Decides nothing and formats nothing but warnings; `choose` decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from statistics import median
@@ -26,6 +26,7 @@ from perftool.analysis.open_load import rate_points
 from perftool.analysis.result import (
     AccuracyResult,
     ConfigurationResult,
+    Dropped,
     Latency,
     LatencyIntervals,
     Requested,
@@ -36,7 +37,19 @@ from perftool.analysis.result import (
 )
 from perftool.analysis.stats import Estimate, Trend
 from perftool.analysis.warn import configuration_warnings, run_warnings, slower_than_float
-from perftool.journal import ATTEMPTS, MEASURING, Finished, Header, Planned, Run, Started
+from perftool.journal import (
+    ATTEMPTS,
+    MEASURING,
+    Finished,
+    Header,
+    Planned,
+    Proposed,
+    Raced,
+    Record,
+    Run,
+    Started,
+    Twin,
+)
 from perftool.record import Compiled, Evaluated, Offered, Visited
 from perftool.spec import Builtin, Closed, Configuration, Explicit
 
@@ -53,16 +66,19 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     records = [entry.record for entry in run.entries]
     planned = plan_of(run)
     evaluations = [record for record in records if isinstance(record, Evaluated)]
-    left_out = {one.configuration.id: one.reason for one in planned.left_out}
+    left_out = {one.configuration.id: one.reason for one in planned.left_out} | _unvisited(run, planned)
+    dropped = _dropped(records)
     results: list[tuple[Configuration, ConfigurationResult]] = []
     series: dict[str, Series] = {}
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
     evidence = {one.id: gather(run, one) for one in everything}
     for configuration in everything:
         found = evidence[configuration.id]
-        results.append((configuration, _result(configuration, found, left_out, evaluations)))
+        result = _result(configuration, found, left_out, evaluations)
+        results.append((configuration, msgspec.structs.replace(result, dropped=dropped.get(result.id))))
         series[configuration.id] = Series(
             throughput_fps=by_round(found.closed, throughput_fps),
+            latency_ms=by_round(found.closed, median_latency_ms),
             latency_sync_ms=by_round(found.sync, median_latency_ms),
         )
     slow = slower_than_float([one for one, _ in results], series)
@@ -77,6 +93,30 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
     )
+
+
+def _dropped(records: Sequence[Record]) -> dict[str, Dropped]:
+    """Return what races dropped."""
+    return {
+        drop.configuration: Dropped(by=drop.by, reason=drop.reason)
+        for record in records
+        if isinstance(record, Raced)
+        for drop in record.drops
+    }
+
+
+def _unvisited(run: Run, planned: Planned) -> dict[str, str]:
+    """Say why some of a plan were not visited: another stands for them, or no proposal came to them."""
+    records = [entry.record for entry in run.entries]
+    found = {}
+    if run.header.profile.search == "tpe":
+        proposed = {one.configuration for one in records if isinstance(one, Proposed)}
+        why = f"not among the {len(proposed)} configurations that the search visited"
+        found = {one.id: why for one in planned.configurations if not one.baseline and one.id not in proposed}
+    for one in records:
+        if isinstance(one, Twin):
+            found[one.configuration] = f"compiles to the same properties as {one.of}, and is measured there"
+    return found
 
 
 # ---------------------------------------------------------------- one configuration
@@ -136,6 +176,7 @@ def _result(
         properties=_properties(last),
         status=status,
         reason=reason,
+        dropped=None,
         warnings=configuration_warnings(configuration, found, speeds, inside) if status == "ok" else (),
     )
 
@@ -269,7 +310,7 @@ def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, 
         accuracy_of=accuracy_of(run.header) if any(isinstance(one, Evaluated) for one in records) else None,
         profile=header.profile.name,
         objective=header.profile.objective,
-        rounds=_rounds(planned, evidence),
+        rounds=_rounds(planned, evidence, {*_dropped(records), *_unvisited(run, planned)}),
         rounds_planned=header.profile.policy.rounds,
         complete=any(isinstance(one, Finished) for one in records),
         canary=planned.canary or None,
@@ -294,12 +335,12 @@ def accuracy_of(header: Header) -> str:
     return f"{weights} on the images in {PurePath(images.directory).name}/"
 
 
-def _rounds(planned: Planned, evidence: dict[str, Evidence]) -> int:
-    """Count the rounds in which every configuration that did not fail was visited."""
+def _rounds(planned: Planned, evidence: dict[str, Evidence], done_with: Collection[str]) -> int:
+    """Count the rounds in which every configuration that did not fail, nor was dropped, was visited."""
     seen = [
         {visit.round for visit in evidence[one.id].closed}
         for one in planned.configurations
-        if not evidence[one.id].failed
+        if not evidence[one.id].failed and one.id not in done_with
     ]
     return len(set.intersection(*seen)) if seen else 0
 

@@ -133,8 +133,8 @@ def generation(round: int, policy: Policy) -> int:
     return round * policy.incarnations // policy.rounds
 
 
-def visit_job(visit: VisitLeft, policy: Policy) -> Visit | Offer:
-    """Return the job that makes a visit."""
+def visit_job(visit: VisitLeft, policy: Policy, *, short: bool = False) -> Visit | Offer:
+    """Return the job that makes a visit; a `short` one is a race's scout."""
     if isinstance(visit.load, Open):
         return Offer(
             load=visit.load,
@@ -148,7 +148,7 @@ def visit_job(visit: VisitLeft, policy: Policy) -> Visit | Offer:
         load=visit.load,
         round=visit.round,
         position=visit.position,
-        visit_seconds=policy.visit_seconds,
-        completions_per_request=policy.completions_per_request,
+        visit_seconds=policy.scout_seconds if short else policy.visit_seconds,
+        completions_per_request=policy.scout_completions if short else policy.completions_per_request,
         warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
     )

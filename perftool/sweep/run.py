@@ -34,6 +34,7 @@ from perftool.sweep.open_rounds import window_seconds
 from perftool.sweep.plan import plan
 from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
 from perftool.sweep.rounds import VisitLeft, visit_job
+from perftool.sweep.searching import decide, is_short, race_due, twin
 from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume
 
 #: How many distinct images a configuration's requests are pointed at in turn.
@@ -255,6 +256,9 @@ class Sweep:
             self.append(survey())
             while True:
                 left = remaining(self.run)
+                if (after := race_due(self.run, left.rounds)) is not None:
+                    self.append(decide(self.run, after))
+                    continue
                 if left.nothing:
                     focus = next_focus(self.run)
                     if focus is None:
@@ -326,10 +330,14 @@ class Sweep:
             if not isinstance(compiled, Compiled):
                 self._children.drop(configuration.id)
                 return False
+            if same := twin(self.run, configuration, compiled):
+                self.append(same)
+                self._children.drop(configuration.id)
+                return True
             self._children.make_room()
         # A server that falls behind gives up when it is a whole schedule late.
         seconds = policy.visit_timeout_seconds + 3 * window_seconds(visit)
-        answer = child.ask(visit_job(visit, policy), seconds)
+        answer = child.ask(visit_job(visit, policy, short=is_short(self.run, visit)), seconds)
         self.append(recordable(answer))
         if isinstance(answer, Failed):
             self._children.drop(configuration.id)

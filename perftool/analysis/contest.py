@@ -1,0 +1,150 @@
+"""What a race decides after a round: the figures of a run as a Field, and its Outcome in words.
+
+Which figures count is said here, how sure one must be in `racing`. Decides nothing that is stored as truth:
+`sweep.searching` turns the answer into a record.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from perftool.analysis import metrics
+from perftool.analysis.choose import judgeable
+from perftool.analysis.limits import bounds, exceeds
+from perftool.analysis.metrics import Metric
+from perftool.analysis.racing import DOUBT, SLACK, Array, Field, Mask, chance_above, noise_scale, race
+from perftool.analysis.result import ConfigurationResult, Series, Summary
+from perftool.journal import Drop
+from perftool.spec import Limits, Objective
+
+
+def contest(
+    summary: Summary, objective: Objective, limits: Limits, candidates: Sequence[ConfigurationResult]
+) -> tuple[tuple[Drop, ...], tuple[str, ...]]:
+    """Return what a race drops among the candidates, and what it keeps for the Pareto front alone.
+
+    Under an objective that has no figure for each round (a rate, a percentile) throughput stands for it:
+    what is beaten there, and no better in latency, is beaten.
+    """
+    limits, _ = judgeable(summary, limits)
+    metric = metrics.objective_metric(objective, limits)
+    if metric.series is None:
+        metric = metrics.LATENCY_SYNC if objective == "latency" else metrics.THROUGHPUT
+    series = [summary.series[one.id] for one in candidates]
+    timed = _timed(metric, series)
+    keeps, misses = _limits(candidates, limits, series)
+    fixed, at_most = _fixed(candidates)
+    field = Field(timed=timed, fixed=fixed, fixed_at_most=at_most, keeps=keeps, misses=misses)
+    outcome = race(field)
+    drops = tuple(
+        Drop(
+            configuration=one.id,
+            by=candidates[by].id,
+            reason=_reason(metric, timed[0], at, int(by), one, candidates[by], limits),
+        )
+        for at, (one, by) in enumerate(zip(candidates, outcome.dropped_by, strict=True))
+        if by >= 0
+    )
+    front = [
+        one.id
+        for one, beaten, dropped in zip(candidates, outcome.beaten_by, outcome.dropped_by, strict=True)
+        if beaten >= 0 > dropped
+    ]
+    return drops, tuple(front)
+
+
+def _timed(metric: Metric, series: Sequence[Series]) -> tuple[Array, ...]:
+    """Return the objective and what else of speed is worth a place on the front, those that were measured."""
+    assert metric.series is not None
+    found = [_logs([metric.series(one) for one in series], metric.better)]
+    others = [
+        ("higher", [one.throughput_fps for one in series]),
+        ("lower", [one.latency_ms for one in series]),
+        ("lower", [one.latency_sync_ms for one in series]),
+    ]
+    for better, figures in others:
+        if any(figures):
+            logs = _logs(figures, better)
+            if not np.array_equal(logs, found[0], equal_nan=True):
+                found.append(logs)
+    return tuple(found)
+
+
+def _logs(figures: Sequence[dict[int, float]], better: str) -> Array:
+    """Return figures by round as logarithms, larger is better, nan where there is none."""
+    rounds = sorted({round for one in figures for round in one})
+    sign = 1.0 if better == "higher" else -1.0
+    return np.array(
+        [[sign * math.log(one[round]) if one.get(round) else math.nan for round in rounds] for one in figures]
+    ).reshape(len(figures), len(rounds))
+
+
+def _fixed(candidates: Sequence[ConfigurationResult]) -> tuple[Array, Array]:
+    """Return memory and accuracy: less memory by a share, or a smaller drop than another's interval holds."""
+    rows: list[list[float]] = []
+    at_most: list[list[float]] = []
+    for one in candidates:
+        memory = -math.log(one.peak_rss_mb) if one.peak_rss_mb else math.nan
+        drop = metrics.DROP.read(one)
+        low = drop.point if drop and drop.low is None else drop.low if drop else None
+        rows.append([memory - math.log1p(SLACK), -drop.point if drop else math.nan])
+        at_most.append([memory, -low if low is not None else math.nan])
+    return np.array(rows).reshape(-1, 2), np.array(at_most).reshape(-1, 2)
+
+
+def _limits(
+    candidates: Sequence[ConfigurationResult], limits: Limits, series: Sequence[Series]
+) -> tuple[Mask, Mask]:
+    """Return which limits each candidate surely keeps, and surely misses.
+
+    Of what does not change with more visits the point decides, as it will in the end.
+    """
+    held = list(bounds(limits))
+    keeps = np.zeros((len(candidates), len(held)), dtype=bool)
+    misses = np.zeros_like(keeps)
+    latencies = _logs([one.latency_ms for one in series], "higher")
+    scale = noise_scale(latencies)
+    for column, (metric, bound) in enumerate(held):
+        timed = metric in metrics.LATENCY.values()
+        if timed:
+            # A percentile lies above the median: where that exceeds the limit, so does the percentile.
+            misses[:, column] = chance_above(-latencies, -math.log(bound), scale) < DOUBT
+        for row, one in enumerate(candidates):
+            estimate = metric.read(one)
+            if not timed:
+                keeps[row, column] = estimate is not None and estimate.point <= bound
+                misses[row, column] = estimate is not None and not keeps[row, column]
+            elif estimate is not None and metric is not metrics.LATENCY[50]:
+                keeps[row, column] = estimate.high is not None and estimate.high <= bound
+        if metric is metrics.LATENCY[50]:
+            keeps[:, column] = chance_above(latencies, math.log(bound), scale) < DOUBT
+    return keeps, misses
+
+
+def _reason(
+    metric: Metric,
+    logs: Array,
+    at: int,
+    by: int,
+    one: ConfigurationResult,
+    other: ConfigurationResult,
+    limits: Limits,
+) -> str:
+    """Say in a sentence why a configuration is dropped."""
+    shared = logs[at] - logs[by]
+    shared = shared[~np.isnan(shared)]
+    rounds = f"{len(shared)} round{'s' if len(shared) != 1 else ''}"
+    what = metric.label.partition(",")[0]
+    factor = math.exp(float(np.median(shared)))
+    if metric.better == "lower":
+        told = f"{1 / factor:.2f}x the {what} of {other.id}"
+    else:
+        told = f"{factor:.2f}x the {what} of {other.id}"
+    missed = [
+        exceeds(held, estimate.point, bound)
+        for held, bound in bounds(limits)
+        if (estimate := held.read(one)) is not None and estimate.point > bound
+    ]
+    also = f"; {', '.join(missed)}" if missed else ""
+    return f"dropped after {rounds}: {told}, and no better in latency, accuracy or memory{also}"
