@@ -145,7 +145,8 @@ def _posterior_above(seen: Array, threshold: float, scale: float) -> float:
     errors = (seen[None, :] - values[:, None]) / scale
     density = np.log1p(errors**2 / DEGREES).sum(axis=1) * (-(DEGREES + 1) / 2)
     weights = np.exp(density - density.max())
-    return float(weights[values > threshold].sum() / weights.sum())
+    below = np.concatenate([[0.0], np.cumsum((weights[1:] + weights[:-1]) / 2)])
+    return float(1.0 - np.interp(threshold, values, below) / below[-1])
 
 
 def _medians(logs: Array) -> Array:

@@ -74,8 +74,8 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     evidence = {one.id: gather(run, one) for one in everything}
     for configuration in everything:
         found = evidence[configuration.id]
-        result = _result(configuration, found, left_out, evaluations)
-        results.append((configuration, msgspec.structs.replace(result, dropped=dropped.get(result.id))))
+        result = _result(configuration, found, left_out, evaluations, dropped.get(configuration.id))
+        results.append((configuration, result))
         series[configuration.id] = Series(
             throughput_fps=by_round(found.closed, throughput_fps),
             latency_ms=by_round(found.closed, median_latency_ms),
@@ -127,6 +127,7 @@ def _result(
     found: Evidence,
     left_out: dict[str, str],
     evaluations: Sequence[Evaluated],
+    dropped: Dropped | None,
 ) -> ConfigurationResult:
     """Summarize one configuration."""
     last = found.compiled[-1] if found.compiled else None
@@ -176,8 +177,10 @@ def _result(
         properties=_properties(last),
         status=status,
         reason=reason,
-        dropped=None,
-        warnings=configuration_warnings(configuration, found, speeds, inside) if status == "ok" else (),
+        dropped=dropped,
+        warnings=()
+        if status != "ok"
+        else configuration_warnings(configuration, found, speeds, inside, dropped=dropped is not None),
     )
 
 

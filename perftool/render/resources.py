@@ -22,7 +22,7 @@ def resources(summary: Summary) -> Table:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
     for group in (summary.configurations, summary.baselines):
         for result in group:
-            if result.status == "ok":
+            if result.status == "ok" and result.dropped is None:
                 cells = [plain(result.id), *(figure(metric, result) for metric in columns)]
                 table.add_row(*(Text(cell) for cell in cells))
         table.add_section()

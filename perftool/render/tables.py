@@ -15,6 +15,7 @@ from rich.text import Text
 from perftool.analysis import metrics
 from perftool.analysis.metrics import Metric
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
+from perftool.render.dropped import dropped
 from perftool.render.numbers import ABSENT, figure, plain, span
 from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
@@ -31,6 +32,9 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
         configurations(summary, recommendation),
         legend(summary, recommendation),
     ]
+    if any(one.dropped for one in summary.configurations):
+        objective = metrics.objective_metric(recommendation.objective, recommendation.limits)
+        parts.append(dropped(summary, best_first(summary.configurations, objective), objective))
     if any(one.status == "ok" for one in (*summary.configurations, *summary.baselines)):
         parts += [resources(summary), resources_legend(summary)]
     if any(one.open for one in (*summary.configurations, *summary.baselines)):
@@ -93,6 +97,8 @@ def configurations(summary: Summary, recommendation: Recommendation) -> Table:
     objective = metrics.objective_metric(recommendation.objective, recommendation.limits)
     for group in (summary.configurations, summary.baselines):
         for result in best_first(group, objective):
+            if result.dropped is not None and result.id != recommendation.id:
+                continue
             chosen = result.id == recommendation.id
             table.add_row(*_row(result, recommendation, columns), style="bold green" if chosen else None)
         table.add_section()

@@ -6,7 +6,10 @@ For display alone: no decision is taken on it.
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from math import ceil
 from statistics import fmean
+
+from msgspec import structs
 
 from perftool.analysis.effort import extra_visits, extra_visits_allowed
 from perftool.journal import Entry, Record, Run, Started
@@ -16,16 +19,19 @@ from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
 from perftool.sweep.rounds import VisitLeft
+from perftool.sweep.searching import is_race
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
 #: A visit with its warm-up over its window, before any was made.
 VISIT_OVER_WINDOW = 1.4
+#: The share of a wide space that a race keeps after a round, while there is much to drop.
+KEPT = 0.4
 
 
 def seconds_left(run: Run) -> float:
     """Return the seconds that a run is likely to need still, the whole budget of extra visits included."""
-    left = remaining(run)
+    left = _likely(run, remaining(run))
     policy = run.header.profile.policy
     visits = [visit for visits in left.rounds for visit in visits]
     if wants_open_load(run.header.profile):
@@ -39,6 +45,18 @@ def seconds_left(run: Run) -> float:
         + sum(map(window_seconds, visits))
         + _compiles_left(run, left) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
+
+
+def _likely(run: Run, left: Remaining) -> Remaining:
+    """Leave out as many visits of later rounds as a race is likely to drop before it comes to them."""
+    if not is_race(run.header.profile):
+        return left
+    last = run.header.profile.policy.rounds - 1
+    rounds = [
+        visits[: ceil(len(visits) * KEPT ** min(ahead, 2))] if visits[0].round <= last else visits
+        for ahead, visits in enumerate(left.rounds)
+    ]
+    return structs.replace(left, rounds=tuple(rounds))
 
 
 def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:
