@@ -55,20 +55,10 @@ def contest(
 
 
 def _timed(metric: Metric, series: Sequence[Series]) -> tuple[Array, ...]:
-    """Return the objective and what else of speed is worth a place on the front, those that were measured."""
+    """Return the objective and the latency under full load, by round."""
     assert metric.series is not None
-    found = [_logs([metric.series(one) for one in series], metric.better)]
-    others = [
-        ("higher", [one.throughput_fps for one in series]),
-        ("lower", [one.latency_ms for one in series]),
-        ("lower", [one.latency_sync_ms for one in series]),
-    ]
-    for better, figures in others:
-        if any(figures):
-            logs = _logs(figures, better)
-            if not np.array_equal(logs, found[0], equal_nan=True):
-                found.append(logs)
-    return tuple(found)
+    objective = _logs([metric.series(one) for one in series], metric.better)
+    return objective, _logs([one.latency_ms for one in series], "lower")
 
 
 def _logs(figures: Sequence[dict[int, float]], better: str) -> Array:

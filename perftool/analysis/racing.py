@@ -60,7 +60,10 @@ class Outcome(NamedTuple):
 
 
 def race(field: Field) -> Outcome:
-    """Hold every configuration against those that nothing beats by its point estimates."""
+    """Hold every configuration against those that nothing beats by its point estimates.
+
+    Where a metric beside the objective is unknown of a configuration, it is no better in it.
+    """
     count = len(field.timed[0])
     dropped_by = np.full(count, -1, dtype=np.int64)
     beaten_by = np.full(count, -1, dtype=np.int64)
@@ -77,7 +80,7 @@ def race(field: Field) -> Outcome:
         no_better = np.all((fixed <= field.fixed_at_most[leader]) | np.isnan(fixed), axis=1)
         for metric, scale in zip(field.timed[1:], scales[1:], strict=True):
             chance = chance_above(metric[rivals] - metric[leader], np.log1p(SLACK), scale)
-            no_better &= chance < DOUBT
+            no_better &= (chance < DOUBT) | np.all(np.isnan(metric[rivals]), axis=1)
         dropped_by[rivals[no_better]] = leader
     return Outcome(dropped_by, beaten_by)
 
