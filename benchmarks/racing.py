@@ -32,10 +32,10 @@ QUESTION = (
     "Does a race find what measuring everything finds, and at what cost? The space: FP32, BF16 and INT8, "
     "batches of 1, 2 and 4, one and two streams, one and two requests for each, pinned threads or not. "
     "Measured whole once (six rounds, windows of 3 s), then raced from scratch five times, each with a seed "
-    "of its own. Objective throughput, no limits; without the confirmation, which costs both alike. Measuring "
-    "time is that of windows and warm-ups. What was chosen is then measured side by side in 30 rounds: the "
-    "regret is what a race's choice is slower by than the exhaustive run's, there. Aim: 15 % of the measuring "
-    "time or less, and a regret of at most 1 %, or tied, each time."
+    "of its own. Objective throughput, no limits; without the confirmation, which costs both alike. "
+    "Measuring time is that of windows and warm-ups. What was chosen is then measured side by side in 30 "
+    "rounds: the regret is what a race's choice is slower by than the exhaustive run's, there. Aim: 15 % of "
+    "the measuring time or less, and a regret of at most 1 %, or tied, each time."
 )
 RACES = 5
 FIRST_SEED = 20160223
