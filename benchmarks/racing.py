@@ -104,7 +104,7 @@ def _table(whole: Path, raced: list[Path], chosen: list[str], referee: Summary |
     space = plan_of(read(whole)).configurations
     points = sum(not one.baseline for one in space)
     yield (
-        f"{points} configurations; the races took {median(shares):.1%} of the exhaustive run's measuring time "
+        f"{points} configurations; the races took {median(shares):.1%} of the exhaustive run's time "
         f"(median; {min(shares):.1%} to {max(shares):.1%}); the aim was kept in {kept} of {len(raced)}."
     )
 
