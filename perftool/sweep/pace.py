@@ -12,7 +12,7 @@ from statistics import fmean
 from msgspec import structs
 
 from perftool.analysis.effort import extra_visits, extra_visits_allowed
-from perftool.journal import Entry, Record, Run, Started
+from perftool.journal import Entry, Proposed, Raced, Record, Run, Started
 from perftool.record import Compiled, Evaluated, Prepared, Visited
 from perftool.spec import Open
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
@@ -34,6 +34,7 @@ def seconds_left(run: Run) -> float:
     left = _likely(run, remaining(run))
     policy = run.header.profile.policy
     visits = [visit for visits in left.rounds for visit in visits]
+    proposals = _proposals_to_come(run)
     if wants_open_load(run.header.profile):
         visits += _open_to_come(run, visits)
     closed = [visit for visit in visits if not isinstance(visit.load, Open)]
@@ -41,9 +42,9 @@ def seconds_left(run: Run) -> float:
     return (
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
-        + (len(closed) + extra) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
+        + (len(closed) + extra + proposals) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
         + sum(map(window_seconds, visits))
-        + _compiles_left(run, left) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
+        + (_compiles_left(run, left) + proposals) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
 
 
@@ -57,6 +58,16 @@ def _likely(run: Run, left: Remaining) -> Remaining:
         for ahead, visits in enumerate(left.rounds)
     ]
     return structs.replace(left, rounds=tuple(rounds))
+
+
+def _proposals_to_come(run: Run) -> int:
+    """Return how many configurations a search by proposals has still to visit, at the most."""
+    profile, plan = run.header.profile, planned(run)
+    records = [entry.record for entry in run.entries]
+    if profile.search != "tpe" or plan is None or any(isinstance(one, Raced) for one in records):
+        return 0
+    made = sum(isinstance(one, Proposed) for one in records)
+    return max(0, min(profile.policy.trials, len(plan.configurations)) - made)
 
 
 def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:

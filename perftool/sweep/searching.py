@@ -6,9 +6,10 @@ A race's rules are `analysis.contest`'s and `analysis.racing`'s; proposals are `
 from perftool.analysis.contest import contest
 from perftool.analysis.stats import MIN_VISITS
 from perftool.analysis.summary import summarize
-from perftool.journal import Raced, Run, Twin
+from perftool.journal import Proposed, Raced, Run, Twin
 from perftool.record import Compiled, Visited
 from perftool.spec import Configuration, Explicit, Profile
+from perftool.sweep.proposing import rebuild, scores_of
 from perftool.sweep.remaining import planned
 from perftool.sweep.rounds import VisitLeft
 
@@ -42,6 +43,22 @@ def decide(run: Run, round: int) -> Raced:
     candidates = [one for one in summary.configurations if one.status == "ok" and one.dropped is None]
     drops, front = contest(summary, profile.objective, profile.limits, candidates)
     return Raced(round=round, drops=drops, front=front)
+
+
+def next_proposal(run: Run, rounds: tuple[tuple[VisitLeft, ...], ...]) -> Proposed | None:
+    """Return the next configuration that a search by proposals visits, once the last one was.
+
+    None for another search, and when enough were proposed. Raises UsageError without Optuna.
+    """
+    profile = run.header.profile
+    if profile.search != "tpe" or (rounds and rounds[0][0].round == 0):
+        return None
+    records = [entry.record for entry in run.entries]
+    if any(isinstance(one, Raced) or (isinstance(one, Visited) and one.round > 0) for one in records):
+        return None
+    scores = scores_of(summarize(run), profile.objective, profile.limits)
+    proposal = rebuild(run, scores).propose()
+    return proposal and Proposed(configuration=proposal.configuration, source=proposal.source)
 
 
 def is_short(run: Run, visit: VisitLeft) -> bool:
