@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec import structs
 
 from perftool.analysis import metrics
 from perftool.analysis.choose import judgeable
@@ -25,13 +26,14 @@ def contest(
     """Return what a race drops among the candidates, and what it keeps for the Pareto front alone.
 
     Under an objective that has no figure for each round (a rate, a percentile) throughput stands for it:
-    what is beaten there, and no better in latency, is beaten.
+    what is beaten there, and no better in latency, is beaten. A visit that something else disturbed tells
+    against nobody, unless most of them were disturbed: such a machine is never quiet, and all speak.
     """
     limits, _ = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits)
     if metric.series is None:
         metric = metrics.LATENCY_SYNC if objective == "latency" else metrics.THROUGHPUT
-    series = [summary.series[one.id] for one in candidates]
+    series = _undisturbed([summary.series[one.id] for one in candidates])
     timed = _timed(metric, series)
     keeps, misses = _limits(candidates, limits, series)
     fixed, at_most = _fixed(candidates)
@@ -52,6 +54,24 @@ def contest(
         if beaten >= 0 > dropped
     ]
     return drops, tuple(front)
+
+
+def _undisturbed(series: Sequence[Series]) -> list[Series]:
+    """Leave out the rounds in which a configuration was disturbed, where that is the exception."""
+    visits = sum(len(one.throughput_fps) for one in series)
+    if 2 * sum(len(one.disturbed) for one in series) > visits:
+        return list(series)
+    return [_without(one, one.disturbed) for one in series]
+
+
+def _without(series: Series, rounds: frozenset[int]) -> Series:
+    """Leave some rounds out of every figure that is kept by round."""
+    figures = {
+        name: {round: figure for round, figure in value.items() if round not in rounds}
+        for name, value in structs.asdict(series).items()
+        if isinstance(value, dict)
+    }
+    return structs.replace(series, **figures)
 
 
 def _timed(metric: Metric, series: Sequence[Series]) -> tuple[Array, ...]:

@@ -187,11 +187,15 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configuration's figures by round, for pairing: what the JSON leaves out."""
+    """A configuration's figures by round, for pairing: what the JSON leaves out.
+
+    `disturbed` are the rounds in which every visit under the closed load was.
+    """
 
     throughput_fps: dict[int, float]
     latency_ms: dict[int, float]
     latency_sync_ms: dict[int, float]
+    disturbed: frozenset[int] = frozenset()
 
 
 class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

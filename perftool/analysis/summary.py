@@ -80,6 +80,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
             throughput_fps=by_round(found.closed, throughput_fps),
             latency_ms=by_round(found.closed, median_latency_ms),
             latency_sync_ms=by_round(found.sync, median_latency_ms),
+            disturbed=frozenset(visit.round for visit in found.closed if disturbed(visit)),
         )
     slow = slower_than_float([one for one, _ in results], series)
     return Summary(

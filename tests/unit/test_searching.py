@@ -59,6 +59,17 @@ def test_what_is_far_behind_in_everything_is_dropped_with_its_reason() -> None:
     )
 
 
+def test_a_disturbed_visit_drops_nothing_unless_all_are() -> None:
+    disturbed = replace(SLOW, rounds=1, other_load=0.5)
+    others = tuple(replace(one, rounds=1) for one in ALL if one is not SLOW)
+    journal = Journal((disturbed, *others), evaluations=EVALUATIONS, finished=False)
+    run = journal.run(limits=UNLIMITED)
+    assert {one.configuration for one in decide(run, 0).drops} == {SLOWER.id}
+    everywhere = tuple(replace(one, rounds=1, other_load=0.5) for one in ALL)
+    run = Journal(everywhere, evaluations=EVALUATIONS, finished=False).run(limits=UNLIMITED)
+    assert {one.configuration for one in decide(run, 0).drops} == {SLOW.id, SLOWER.id}
+
+
 def test_a_dropped_configuration_has_no_visits_left_and_the_baselines_stay() -> None:
     run = after(1)
     run = with_record(run, decide(run, 0))
