@@ -281,11 +281,22 @@ class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     geometry: Geometry = "central-crop"
 
 
+class Bound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A limit on any row of the metrics table, in that row's own unit; `way` is which side of it passes."""
+
+    metric: str
+    way: Literal["<=", ">="]
+    value: float
+
+
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a choice must keep. `latency_ms` is the bound on the given percentile under the closed load.
 
     `slo_ms` bounds the same percentile under open load: not a limit on a configuration, but what defines
-    the rate that the objective "rate" compares.
+    the rate that the objective "rate" compares. The objective "latency" looks at that percentile too.
+
+    `latency_ms`, `accuracy_drop_pp` and `memory_mb` are short for `bounds` on latency_p<percentile>,
+    top1_drop and peak_rss. Of several limits on one row the strictest is held.
     """
 
     latency_ms: Positive | None = None
@@ -293,9 +304,11 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     percentile: Literal[50, 90, 95, 99] = 50
     accuracy_drop_pp: float | None = 1.0
     memory_mb: Positive | None = None
+    bounds: tuple[Bound, ...] = ()
 
 
-Objective = Literal["throughput", "latency", "rate"]
+#: What a choice is to be best at; a table gives weights to metrics by their names, each above zero.
+Objective = Literal["throughput", "latency", "rate", "efficiency"] | dict[str, float]
 
 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

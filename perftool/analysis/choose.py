@@ -7,12 +7,12 @@ passes: the recommendation then has no id, and names the nearest misses.
 import math
 from collections.abc import Sequence
 
-from msgspec import structs
+from msgspec import Struct
 
 from perftool.analysis import metrics, pareto
-from perftool.analysis.leader import BAND, Standing, best_in_f32, lead, ratio_of
-from perftool.analysis.limits import Verdict, judge, visits_needed
-from perftool.analysis.metrics import Metric
+from perftool.analysis.leader import BAND, Ratios, Standing, best_in_f32, lead, ratio_of
+from perftool.analysis.limits import Verdict, bound_on, carrying, judge, visits_needed, without
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import (
     ConfigurationResult,
     Gain,
@@ -22,7 +22,7 @@ from perftool.analysis.result import (
     Summary,
     Uncertain,
 )
-from perftool.analysis.stats import MIN_VISITS, Estimate, samples_needed
+from perftool.analysis.stats import MIN_VISITS, Estimate
 from perftool.spec import Limits, Objective
 
 _NEAREST = 3
@@ -31,14 +31,13 @@ _NEAREST = 3
 def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommendation:
     """Choose the configuration to ship under an objective and limits."""
     judged, warnings = judgeable(summary, limits)
-    metric = metrics.objective_metric(objective, limits)
+    metric = metrics.objective_metric(objective, limits, summary)
     verdicts, reasons = verdicts_of(summary, objective, metric, judged)
     passing = [one for one in summary.configurations if one.id not in reasons]
     if not passing:
-        return _nothing(summary, objective, limits, verdicts, reasons, warnings)
-    leader, standings = lead(summary, metric, passing)
-    tied = [one for one in passing if one is leader or standings[one.id].kind == "tied"]
-    chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+        return _nothing(summary, objective, metric, limits, verdicts, reasons, warnings)
+    picked = pick(summary, metric, passing)
+    leader, standings, tied, chosen = picked.leader, picked.standings, picked.tied, picked.chosen
     for one in passing:
         if one is not chosen:
             reasons[one.id] = _why_not(one, chosen, leader, standings.get(one.id), one in tied)
@@ -56,11 +55,30 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         tied=tuple(one.id for one in tied if one is not chosen),
         undecided=undecided,
         uncertain=_uncertain(verdicts, chosen.id),
-        pareto=pareto.front(summary.configurations),
-        open=(*_open(leader, standings), *carrying(summary, limits)),
+        pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
+        open=(*_open(metric, leader, standings), *carrying(summary, limits)),
         warnings=(*warnings, *unknown),
         nearest=(),
     )
+
+
+class Picked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the objective picks of those that keep the limits: the leader, its ties, the choice of them."""
+
+    leader: ConfigurationResult
+    standings: dict[str, Standing]
+    tied: tuple[ConfigurationResult, ...]
+    chosen: ConfigurationResult
+
+
+def pick(
+    summary: Summary, metric: Metric, passing: Sequence[ConfigurationResult], ratios: Ratios = ratio_of
+) -> Picked:
+    """Pick the choice of those that pass, of which there is at least one."""
+    leader, standings = lead(summary, metric, passing, ratios)
+    tied = [one for one in passing if one is leader or standings[one.id].kind == "tied"]
+    chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+    return Picked(leader=leader, standings=standings, tied=tuple(tied), chosen=chosen)
 
 
 # ---------------------------------------------------------------- limits
@@ -88,34 +106,13 @@ def verdicts_of(
     return verdicts, reasons
 
 
-def carrying(summary: Summary, limits: Limits) -> tuple[str, ...]:
-    """Say how much longer the run must be for its samples to carry the percentile of the latency limit."""
-    needed = samples_needed(limits.percentile)
-    missing: list[tuple[str, float]] = []
-    for one in summary.configurations:
-        if limits.latency_ms is not None and one.latency_ms and one.throughput_fps:
-            speed = one.throughput_fps.point
-            missing.append((one.id, (needed - one.latency_ms.n) * one.batch / speed))
-        if limits.slo_ms is not None:
-            missing += [(one.id, (needed - each.n) * one.batch / each.rate_fps) for each in one.open]
-    short = [(id, seconds) for id, seconds in missing if seconds > 0]
-    if not short:
-        return ()
-    seconds = sum(seconds for _, seconds in short) / (summary.run.measuring_share or 1.0)
-    return (
-        f"p{limits.percentile} takes {needed} samples of each configuration, which "
-        f"{len({id for id, _ in short})} have not yet: about {max(1, round(seconds / 60))} min more "
-        "(--carry-percentile allows it)",
-    )
-
-
 def judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]]:
     """Lift the limit on the accuracy drop, with a warning, where the images have no labels to judge it by."""
-    bound = limits.accuracy_drop_pp
+    bound = bound_on(limits, metrics.DROP)
     known = [one.accuracy for one in summary.configurations if one.accuracy]
     if bound is None or not known or any(found.top1 is not None for found in known):
         return limits, ()
-    lifted = structs.replace(limits, accuracy_drop_pp=None)
+    lifted = without(limits, {metrics.DROP.name})
     why = "the images have no labels; look at the agreement with FP32"
     return lifted, (f"the limit on the accuracy drop ({bound:g} pp) was not judged: {why}",)
 
@@ -123,6 +120,7 @@ def judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]
 def _nothing(
     summary: Summary,
     objective: Objective,
+    metric: Metric,
     limits: Limits,
     verdicts: dict[str, Verdict],
     reasons: dict[str, str],
@@ -136,6 +134,8 @@ def _nothing(
     ]
     if verdicts:
         reason = f"none of the {len(verdicts)} measured configurations passes"
+        if why := _unknown(summary, metric, limits):
+            reason += f": {why}"
     else:
         reason = "no configuration was measured"
     return Recommendation(
@@ -150,11 +150,22 @@ def _nothing(
         tied=(),
         undecided=(),
         uncertain=_uncertain(verdicts, None),
-        pareto=pareto.front(summary.configurations),
+        pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
         open=carrying(summary, limits),
         warnings=warnings,
         nearest=tuple(nearest),
     )
+
+
+def _unknown(summary: Summary, metric: Metric, limits: Limits) -> str | None:
+    """Say that no configuration has the objective's figure, where that is so: no limit is to blame then."""
+    measured = [one for one in summary.configurations if one.status == "ok"]
+    if any(metric.value(one) is not None for one in measured):
+        return None
+    whys = {metrics.why_missing(metric, one, limits) for one in measured}
+    if whys == {"energy not measured"}:
+        return "energy was measured for none of them, since the machine showed no counters"
+    return None
 
 
 def _uncertain(verdicts: dict[str, Verdict], chosen: str | None) -> tuple[Uncertain, ...]:
@@ -219,7 +230,7 @@ def _why_not(
     return f"undecided against {leader.id}: {ratio.low:.2f}x to {ratio.high:.2f}x"
 
 
-def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[str, ...]:
+def _open(metric: Metric, leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[str, ...]:
     """Say what more measuring would settle, and how much of it."""
     found: list[str] = []
     few = [
@@ -229,7 +240,9 @@ def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[
     ]
     if few:
         most = max(standings[id].rounds for id in few)
-        takes = "more rounds give one" if most else "more arrivals at each rate give one"
+        takes = "more arrivals at each rate give one" if metric.name == "rate" else "more rounds give one"
+        if once := [part.called for part in (metric, *metric.parts) if not part.spread]:
+            takes = f"{' and '.join(once)} never has one"
         if 0 < most < MIN_VISITS:
             takes = f"that takes {MIN_VISITS} rounds that both were visited in"
         comparisons = f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id}"
@@ -298,7 +311,7 @@ def _sentence(
             f"and simpler ({_more_complex(leader, chosen)} there)"
         )
     figures = [
-        f"{'' if each is metrics.THROUGHPUT else each.heading + ' '}"
+        f"{'' if each is metrics.THROUGHPUT else each.called + ' '}"
         f"{estimate.point:.{each.digits}f} {each.unit}{_span(estimate, each.digits)}"
         for each in (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
         if (estimate := each.read(chosen)) is not None

@@ -12,8 +12,9 @@ from msgspec import structs
 
 from perftool.analysis import metrics
 from perftool.analysis.choose import judgeable
-from perftool.analysis.limits import bounds, exceeds
-from perftool.analysis.metrics import Metric
+from perftool.analysis.limits import bounds
+from perftool.analysis.limits import misses as missed
+from perftool.analysis.metric import Metric
 from perftool.analysis.racing import DOUBT, SLACK, Array, Field, Mask, chance_above, noise_scale, race
 from perftool.analysis.result import ConfigurationResult, Series, Summary
 from perftool.journal import Drop
@@ -30,7 +31,7 @@ def contest(
     against nobody, unless most of them were disturbed: such a machine is never quiet, and all speak.
     """
     limits, _ = judgeable(summary, limits)
-    metric = metrics.objective_metric(objective, limits)
+    metric = metrics.objective_metric(objective, limits, summary)
     if metric.series is None:
         metric = metrics.LATENCY_SYNC if objective == "latency" else metrics.THROUGHPUT
     series = _undisturbed([summary.series[one.id] for one in candidates])
@@ -110,26 +111,39 @@ def _limits(
 
     Of what does not change with more visits the point decides, as it will in the end.
     """
-    held = list(bounds(limits))
+    held = bounds(limits)
     keeps = np.zeros((len(candidates), len(held)), dtype=bool)
     misses = np.zeros_like(keeps)
-    latencies = _logs([one.latency_ms for one in series], "higher")
-    scale = noise_scale(latencies)
     for column, (metric, bound) in enumerate(held):
-        timed = metric in metrics.LATENCY.values()
-        if timed:
+        median = _median_of(metric)
+        by_round = metric.series or (median.series if median else None)
+        if by_round is not None and bound > 0:
+            logs = _logs([by_round(one) for one in series], metric.better)
+            at = math.log(bound) if metric.better == "higher" else -math.log(bound)
+            scale = noise_scale(logs)
             # A percentile lies above the median: where that exceeds the limit, so does the percentile.
-            misses[:, column] = chance_above(-latencies, -math.log(bound), scale) < DOUBT
+            misses[:, column] = chance_above(logs, at, scale) < DOUBT
+            if metric.series is not None:
+                keeps[:, column] = chance_above(-logs, -at, scale) < DOUBT
+                continue
         for row, one in enumerate(candidates):
             estimate = metric.read(one)
-            if not timed:
-                keeps[row, column] = estimate is not None and estimate.point <= bound
-                misses[row, column] = estimate is not None and not keeps[row, column]
-            elif estimate is not None and metric is not metrics.LATENCY[50]:
-                keeps[row, column] = estimate.high is not None and estimate.high <= bound
-        if metric is metrics.LATENCY[50]:
-            keeps[:, column] = chance_above(latencies, math.log(bound), scale) < DOUBT
+            if estimate is None:
+                continue
+            if median is None:
+                keeps[row, column] = metric.keeps(estimate.point, bound)
+                misses[row, column] = not keeps[row, column]
+            else:
+                keeps[row, column] = estimate.high is not None and metric.keeps(estimate.high, bound)
     return keeps, misses
+
+
+def _median_of(metric: Metric) -> Metric | None:
+    """Return the median of which a metric is a percentile; None where it is none."""
+    for percentiles in (metrics.LATENCY, metrics.LATENCY_ALONE):
+        if metric in percentiles.values():
+            return percentiles[50]
+    return None
 
 
 def _reason(
@@ -151,10 +165,10 @@ def _reason(
         told = f"{1 / factor:.2f}x the {what} of {other.id}"
     else:
         told = f"{factor:.2f}x the {what} of {other.id}"
-    missed = [
-        exceeds(held, estimate.point, bound)
+    told_limits = [
+        missed(held, estimate.point, bound)
         for held, bound in bounds(limits)
-        if (estimate := held.read(one)) is not None and estimate.point > bound
+        if (estimate := held.read(one)) is not None and not held.keeps(estimate.point, bound)
     ]
-    also = f"; {', '.join(missed)}" if missed else ""
+    also = f"; {', '.join(told_limits)}" if told_limits else ""
     return f"dropped after {rounds}: {told}, and no better in latency, accuracy or memory{also}"

@@ -80,6 +80,8 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
             throughput_fps=by_round(found.closed, throughput_fps),
             latency_ms=by_round(found.closed, median_latency_ms),
             latency_sync_ms=by_round(found.sync, median_latency_ms),
+            end_to_end_fps=by_round(found.end_to_end, throughput_fps),
+            energy_j=_energy_by_round(found.closed),
             disturbed=frozenset(visit.round for visit in found.closed if disturbed(visit)),
         )
     slow = slower_than_float([one for one, _ in results], series)
@@ -259,11 +261,22 @@ def _most_mb(sizes: Sequence[int | None]) -> float | None:
     return max(known) / _BYTES_PER_MB if known else None
 
 
+def _energies_j(visits: Sequence[Visited]) -> list[tuple[int, float]]:
+    """Return each visit's round and joules per image, where every visit knows them."""
+    found = [(visit.round, energy_per_image_j(visit)) for visit in visits]
+    known = [(round, joules) for round, joules in found if joules is not None]
+    return known if len(known) == len(found) else []
+
+
 def _energy_j(visits: Sequence[Visited]) -> Estimate | None:
-    """Return the joules per image, where every visit knows them."""
-    found = [energy_per_image_j(visit) for visit in visits]
-    known = [joules for joules in found if joules is not None]
-    return stats.median_estimate(known) if known and len(known) == len(found) else None
+    """Return the joules per image."""
+    known = [joules for _, joules in _energies_j(visits)]
+    return stats.median_estimate(known) if known else None
+
+
+def _energy_by_round(visits: Sequence[Visited]) -> dict[int, float]:
+    """Return the joules per image of each round; what drew nothing that the counter shows is left out."""
+    return stats.by_round([(round, joules) for round, joules in _energies_j(visits) if joules > 0])
 
 
 def _drift_inside(visits: Sequence[Visited]) -> Estimate | None:

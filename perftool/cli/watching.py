@@ -8,9 +8,9 @@ from statistics import median
 
 import msgspec
 
-from perftool.analysis.choose import carrying
 from perftool.analysis.effort import percentile_allowed
 from perftool.analysis.evidence import throughput_fps
+from perftool.analysis.limits import carrying
 from perftool.analysis.summary import summarize
 from perftool.journal import Entry, Focused, Raced, Run
 from perftool.record import Failed, Visited

@@ -4,7 +4,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.render.numbers import figure, plain
 from perftool.render.tabular import empty_table

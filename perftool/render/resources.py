@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis import metrics
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import Summary
 from perftool.render.numbers import figure, plain
 from perftool.render.tabular import empty_table

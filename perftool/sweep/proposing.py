@@ -191,7 +191,7 @@ def scores_of(summary: Summary, objective: Objective, limits: Limits) -> dict[st
     That is the logarithm of the objective, less ten times the largest miss of a limit, relative to the limit:
     what misses a limit is worse than all that keep it, and the less the nearer it comes.
     """
-    metric = objective_metric(objective, limits)
+    metric = objective_metric(objective, limits, summary)
     judged, _ = judgeable(summary, limits)
     scores: dict[str, float] = {}
     for one in summary.configurations:
