@@ -26,6 +26,8 @@ from perftool.render.tabular import ODD_MARK, empty_table
 
 CHOICE_MARK = ">"
 FRONT_MARK = "*"
+#: A longer title would be cut at 80 columns.
+_LONGEST_TITLE = 72
 
 
 def run_view(summary: Summary, recommendation: Recommendation) -> tuple[RenderableType, ...]:
@@ -241,7 +243,12 @@ def choice(summary: Summary, recommendation: Recommendation) -> Panel:
     lines += [Text(plain(f"open: {text}")) for text in recommendation.open]
     lines += [Text(plain(f"warning: {text}"), style="yellow") for text in recommendation.warnings]
     title = "recommendation" if chosen else "nothing passes the limits"
-    return Panel(Text("\n").join(lines), title=Text(f"{title}: {_asked(recommendation)}"), title_align="left")
+    asked = plain(_asked(recommendation))
+    if len(title) + len(asked) > _LONGEST_TITLE:
+        lines.insert(0, Text(f"asked: {asked}"))
+    else:
+        title += f": {asked}"
+    return Panel(Text("\n").join(lines), title=Text(title), title_align="left")
 
 
 def _what(result: ConfigurationResult) -> str:
