@@ -91,7 +91,11 @@ MaxLatency = Annotated[
     float | None, typer.Option("--max-latency-ms", help="Limit on the latency of a request, in ms.")
 ]
 PercentileOption = Annotated[
-    Percentile | None, typer.Option("--percentile", help="The percentile of those latencies. Default: 50.")
+    Percentile | None,
+    typer.Option(
+        "--percentile",
+        help="The percentile of those latencies, and of the objective latency. Default: the profile's.",
+    ),
 ]
 SloMs = Annotated[
     float | None,
