@@ -17,7 +17,6 @@ import msgspec
 import tomli_w
 
 import perftool
-from perftool.analysis.wishes import checked_bound, checked_weights, loads_of, replaced
 from perftool.errors import InputError, UsageError
 from perftool.spec import Bound, Builtin, Dataset, ModelSource, Objective, Profile
 from perftool.sweep.invalid import explain, nearest
@@ -140,6 +139,8 @@ def override(
         "accuracy_drop_pp": accuracy_drop_pp,
         "memory_mb": memory_mb,
     }
+    from perftool.analysis.wishes import replaced  # SciPy comes with the metrics, and a journal takes none.
+
     data["policy"].update(_given(policy))
     own = replaced(
         profile.limits,
@@ -249,6 +250,10 @@ def _decode(data: dict[str, Any]) -> Profile | _Fault:
 
 def _wishes(profile: Profile) -> _Fault | None:
     """Return the first limit or weight on a metric that makes no sense."""
+    if not (isinstance(profile.objective, dict) or profile.limits.bounds):
+        return None
+    from perftool.analysis.wishes import checked_bound, checked_weights  # SciPy comes with the metrics.
+
     try:
         if isinstance(profile.objective, dict):
             checked_weights(profile.objective)
@@ -264,6 +269,10 @@ def _wishes(profile: Profile) -> _Fault | None:
 
 def _measuring(profile: Profile) -> Profile:
     """Add the loads that limits and weights are read from: what is asked about is measured."""
+    if not (isinstance(profile.objective, dict) or profile.limits.bounds):
+        return profile
+    from perftool.analysis.wishes import loads_of
+
     wanted = loads_of(profile.objective, profile.limits)
     missing = tuple(load for load in wanted if load not in profile.loads)
     return msgspec.structs.replace(profile, loads=(*profile.loads, *missing)) if missing else profile

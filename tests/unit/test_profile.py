@@ -45,7 +45,7 @@ def fault(tmp_path: Path, text: str | bytes) -> str:
 
 
 def test_the_shipped_profiles_are_these() -> None:
-    assert shipped() == ("full", "latency", "quick", "serving", "throughput")
+    assert shipped() == ("full", "latency", "quick", "serving", "throughput", "wide")
     for name in shipped():
         assert load_profile(name).name == name
 
