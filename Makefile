@@ -15,7 +15,8 @@ sweep: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# What tests of other model formats need (TensorFlow, 1.5 GB, and ONNX); without it they skip and say so.
+# What tests of other model formats (TensorFlow, 1.5 GB, and ONNX) and of proposals (Optuna) need; without it
+# they skip and say so.
 extras: $(VENV)/.extras
 
 check: $(VENV)/.dev

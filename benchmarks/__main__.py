@@ -9,7 +9,7 @@ from benchmarks.document import heading, write_section
 from benchmarks.options import Options
 from perftool.errors import PerftoolError
 
-#: By how long they take: the last two take most of an hour each.
+#: By how long they take: the last three take most of an hour each.
 NAMES = (
     "startup",
     "overhead",
@@ -17,6 +17,7 @@ NAMES = (
     "open_loop",
     "evaluation",
     "accuracy_control",
+    "racing",
     "agreement",
     "repeatability",
 )

@@ -55,13 +55,18 @@ class Finding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class DeviceFound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="found"):
-    """A device that answers. `streams` is its range of stream counts, None where it has none."""
+    """A device that answers. `streams` is its range of stream counts, None where it has none.
+
+    `properties` can be set; `choices` are those of them that say which cores do the work, where there is more
+    than one way on this machine.
+    """
 
     name: str
     full_name: str
     capabilities: tuple[str, ...]
     streams: tuple[int, int] | None
     properties: tuple[str, ...]
+    choices: tuple[str, ...] = ()
 
 
 class DeviceMissing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="missing"):

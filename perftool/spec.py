@@ -189,8 +189,8 @@ Load = ClosedLoad | Open
 # ---------------------------------------------------------------- a sweep's profile (a TOML file)
 
 
-#: How a space is searched. "race" drops what is beaten, "grid" measures everything alike, "tpe" visits only what
-#: a model of the space (a tree-structured Parzen estimator) proposes.
+#: How a space is searched. "race" drops what is beaten, "grid" measures everything alike, "tpe" visits only
+#: what a model of the space (a tree-structured Parzen estimator) proposes.
 Search = Literal["race", "grid", "tpe"]
 
 
@@ -229,9 +229,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Their window holds `open_arrivals` requests; where the rate is the objective, as many as an interval takes
     but no longer than `open_seconds`.
 
-    A race's first two visits to a configuration, and later ones that only the Pareto front is kept for, are
-    short: `scout_seconds` and `scout_completions` for each request. "tpe" makes at most `trials` first visits.
-    What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
+    A race's first two visits to a configuration, and later ones to what is kept for the Pareto front alone,
+    are short: `scout_seconds` and `scout_completions` for each request. "tpe" makes at most `trials` first
+    visits. What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
     """
 
     rounds: Count = 6
@@ -281,11 +281,22 @@ class Dataset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     geometry: Geometry = "central-crop"
 
 
+class Bound(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A limit on any row of the metrics table, in that row's own unit; `way` is which side of it passes."""
+
+    metric: str
+    way: Literal["<=", ">="]
+    value: float
+
+
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a choice must keep. `latency_ms` is the bound on the given percentile under the closed load.
 
     `slo_ms` bounds the same percentile under open load: not a limit on a configuration, but what defines
-    the rate that the objective "rate" compares.
+    the rate that the objective "rate" compares. The objective "latency" looks at that percentile too.
+
+    `latency_ms`, `accuracy_drop_pp` and `memory_mb` are short for `bounds` on latency_p<percentile>,
+    top1_drop and peak_rss. Of several limits on one row the strictest is held.
     """
 
     latency_ms: Positive | None = None
@@ -293,9 +304,11 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     percentile: Literal[50, 90, 95, 99] = 50
     accuracy_drop_pp: float | None = 1.0
     memory_mb: Positive | None = None
+    bounds: tuple[Bound, ...] = ()
 
 
-Objective = Literal["throughput", "latency", "rate"]
+#: What a choice is to be best at; a table gives weights to metrics by their names, each above zero.
+Objective = Literal["throughput", "latency", "rate", "efficiency"] | dict[str, float]
 
 
 class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,9 +11,9 @@ from msgspec import Struct, structs
 
 from perftool.analysis import confirmation, metrics, pareto
 from perftool.analysis.confirmation import BEST_IN_F32, under_hint
-from perftool.analysis.leader import BAND, Standing, best, best_in_f32, lead, ratio_of
-from perftool.analysis.limits import Verdict, judge, visits_needed
-from perftool.analysis.metrics import Metric
+from perftool.analysis.leader import BAND, Ratios, Standing, best, best_in_f32, lead, ratio_of
+from perftool.analysis.limits import Verdict, bound_on, carrying, judge, visits_needed, without
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import (
     ConfigurationResult,
     Confirmation,
@@ -24,7 +24,7 @@ from perftool.analysis.result import (
     Summary,
     Uncertain,
 )
-from perftool.analysis.stats import MIN_VISITS, Estimate, samples_needed
+from perftool.analysis.stats import MIN_VISITS, Estimate
 from perftool.spec import Limits, Objective
 
 _NEAREST = 3
@@ -33,17 +33,18 @@ _NEAREST = 3
 def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommendation:
     """Choose the configuration to ship under an objective and limits."""
     judged, warnings = judgeable(summary, limits)
-    metric = metrics.objective_metric(objective, limits)
-    verdicts, reasons = verdicts_of(summary, metric, judged)
+    metric = metrics.objective_metric(objective, limits, summary)
+    verdicts, reasons = verdicts_of(summary, objective, metric, judged)
     passing = [one for one in summary.configurations if one.id not in reasons]
     if not passing:
-        return _nothing(summary, objective, limits, verdicts, reasons, warnings)
+        return _nothing(summary, objective, metric, limits, verdicts, reasons, warnings)
     settled, refused = _settle(summary, metric, judged, passing)
     reasons |= refused
     if settled is None:
-        nothing = _nothing(summary, objective, limits, verdicts, reasons, warnings)
+        nothing = _nothing(summary, objective, metric, limits, verdicts, reasons, warnings)
         return structs.replace(nothing, refused=_rejected(summary, refused))
-    leader, standings, tied, chosen = settled.leader, settled.standings, settled.tied, settled.chosen
+    picked = settled.picked
+    leader, standings, tied, chosen = picked.leader, picked.standings, picked.tied, picked.chosen
     passing = [one for one in passing if one.id not in refused]
     for one in passing:
         if one is not chosen:
@@ -68,23 +69,39 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         tied=tuple(one.id for one in tied if one is not chosen),
         undecided=undecided,
         uncertain=_uncertain(verdicts, chosen.id),
-        pareto=pareto.front(summary.configurations),
-        open=(*_open(leader, standings), *carrying(summary, limits)),
+        pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
+        open=(*_open(metric, leader, standings), *carrying(summary, limits)),
         warnings=(*warnings, *unknown, *told),
         nearest=(),
     )
+
+
+class Picked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the objective picks of those that keep the limits: the leader, its ties, the choice of them."""
+
+    leader: ConfigurationResult
+    standings: dict[str, Standing]
+    tied: tuple[ConfigurationResult, ...]
+    chosen: ConfigurationResult
+
+
+def pick(
+    summary: Summary, metric: Metric, passing: Sequence[ConfigurationResult], ratios: Ratios = ratio_of
+) -> Picked:
+    """Pick the choice of those that pass, of which there is at least one."""
+    leader, standings = lead(summary, metric, passing, ratios)
+    tied = [one for one in passing if one is leader or standings[one.id].kind == "tied"]
+    chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+    return Picked(leader=leader, standings=standings, tied=tuple(tied), chosen=chosen)
 
 
 # ---------------------------------------------------------------- chosen, and not refused by fresh rounds
 
 
 class _Settled(Struct, frozen=True, kw_only=True):
-    """A choice that nothing speaks against, the leader, and how the others stand against that."""
+    """A choice that nothing speaks against, and what is known of it."""
 
-    chosen: ConfigurationResult
-    leader: ConfigurationResult
-    standings: dict[str, Standing]
-    tied: list[ConfigurationResult]
+    picked: Picked
     runner_up: str | None
     confirmation: Confirmation | None
 
@@ -95,23 +112,14 @@ def _settle(
     """Choose until fresh rounds do not refuse the choice; return it, and why those before it were refused."""
     refused: dict[str, str] = {}
     while left := [one for one in passing if one.id not in refused]:
-        leader, standings = lead(summary, metric, left)
-        tied = [one for one in left if one is leader or standings[one.id].kind == "tied"]
-        chosen = min(tied, key=lambda one: (*_complexity(one), one is not leader, one.id))
+        picked = pick(summary, metric, left)
+        chosen, standings = picked.chosen, picked.standings
         others = [one for one in left if one is not chosen]
-        close = [one for one in others if one in tied or standings[one.id].kind == "undecided"]
+        close = [one for one in others if one in picked.tied or standings[one.id].kind == "undecided"]
         runner_up = best(metric, close or others).id if others else None
         found = confirmation.confirm(summary, metric, judged, chosen, runner_up, [one.id for one in others])
         if found is None or not found.reasons:
-            settled = _Settled(
-                chosen=chosen,
-                leader=leader,
-                standings=standings,
-                tied=tied,
-                runner_up=runner_up,
-                confirmation=found,
-            )
-            return settled, refused
+            return _Settled(picked=picked, runner_up=runner_up, confirmation=found), refused
         refused[chosen.id] = confirmation.refusal(found)
     return None, refused
 
@@ -120,7 +128,7 @@ def _confirmed(
     summary: Summary, metric: Metric, settled: _Settled, refused: dict[str, str]
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return why a choice is not confirmed (None where it is), and what a reader is to be warned of."""
-    found, chosen = settled.confirmation, settled.chosen.id
+    found, chosen = settled.confirmation, settled.picked.chosen.id
     why = confirmation.why_unconfirmed(summary, metric, chosen, found, refused)
     if found is not None:
         told = (confirmation.lost(metric, found), confirmation.disturbance(summary.again[chosen]))
@@ -133,47 +141,34 @@ def _confirmed(
 
 
 def verdicts_of(
-    summary: Summary, metric: Metric, judged: Limits
+    summary: Summary, objective: Objective, metric: Metric, judged: Limits
 ) -> tuple[dict[str, Verdict], dict[str, str]]:
     """Hold every measured configuration against the limits; return the verdicts, and why some are out."""
     measured = [one for one in summary.configurations if one.status == "ok"]
+    dropped = {one.id: one.dropped for one in measured if one.dropped}
     verdicts = {one.id: judge(one, judged) for one in measured}
     reasons = {one.id: one.reason or one.status for one in summary.configurations if one.status != "ok"}
     for one in measured:
         missing = [] if metric.value(one) is not None else [metrics.why_missing(metric, one, judged)]
         if found := [*verdicts[one.id].reasons, *missing]:
             reasons[one.id] = "; ".join(dict.fromkeys(found))
+    for id, why in dropped.items():
+        # What beats it counts only under the run's own objective, and where that keeps the limits asked now.
+        by = why.by
+        while by in dropped:
+            by = dropped[by].by
+        if objective == summary.run.objective and by not in reasons:
+            reasons[id] = why.reason
     return verdicts, reasons
-
-
-def carrying(summary: Summary, limits: Limits) -> tuple[str, ...]:
-    """Say how much longer the run must be for its samples to carry the percentile of the latency limit."""
-    needed = samples_needed(limits.percentile)
-    missing: list[tuple[str, float]] = []
-    for one in summary.configurations:
-        if limits.latency_ms is not None and one.latency_ms and one.throughput_fps:
-            speed = one.throughput_fps.point
-            missing.append((one.id, (needed - one.latency_ms.n) * one.batch / speed))
-        if limits.slo_ms is not None:
-            missing += [(one.id, (needed - each.n) * one.batch / each.rate_fps) for each in one.open]
-    short = [(id, seconds) for id, seconds in missing if seconds > 0]
-    if not short:
-        return ()
-    seconds = sum(seconds for _, seconds in short) / (summary.run.measuring_share or 1.0)
-    return (
-        f"p{limits.percentile} takes {needed} samples of each configuration, which "
-        f"{len({id for id, _ in short})} have not yet: about {max(1, round(seconds / 60))} min more "
-        "(--carry-percentile allows it)",
-    )
 
 
 def judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]]:
     """Lift the limit on the accuracy drop, with a warning, where the images have no labels to judge it by."""
-    bound = limits.accuracy_drop_pp
+    bound = bound_on(limits, metrics.DROP)
     known = [one.accuracy for one in summary.configurations if one.accuracy]
     if bound is None or not known or any(found.top1 is not None for found in known):
         return limits, ()
-    lifted = structs.replace(limits, accuracy_drop_pp=None)
+    lifted = without(limits, {metrics.DROP.name})
     why = "the images have no labels; look at the agreement with FP32"
     return lifted, (f"the limit on the accuracy drop ({bound:g} pp) was not judged: {why}",)
 
@@ -181,6 +176,7 @@ def judgeable(summary: Summary, limits: Limits) -> tuple[Limits, tuple[str, ...]
 def _nothing(
     summary: Summary,
     objective: Objective,
+    metric: Metric,
     limits: Limits,
     verdicts: dict[str, Verdict],
     reasons: dict[str, str],
@@ -194,6 +190,8 @@ def _nothing(
     ]
     if verdicts:
         reason = f"none of the {len(verdicts)} measured configurations passes"
+        if why := _unknown(summary, metric, limits):
+            reason += f": {why}"
     else:
         reason = "no configuration was measured"
     return Recommendation(
@@ -213,11 +211,22 @@ def _nothing(
         tied=(),
         undecided=(),
         uncertain=_uncertain(verdicts, None),
-        pareto=pareto.front(summary.configurations),
+        pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
         open=carrying(summary, limits),
         warnings=warnings,
         nearest=tuple(nearest),
     )
+
+
+def _unknown(summary: Summary, metric: Metric, limits: Limits) -> str | None:
+    """Say that no configuration has the objective's figure, where that is so: no limit is to blame then."""
+    measured = [one for one in summary.configurations if one.status == "ok"]
+    if any(metric.value(one) is not None for one in measured):
+        return None
+    whys = {metrics.why_missing(metric, one, limits) for one in measured}
+    if whys == {"energy not measured"}:
+        return "energy was measured for none of them, since the machine showed no counters"
+    return None
 
 
 def _uncertain(verdicts: dict[str, Verdict], chosen: str | None) -> tuple[Uncertain, ...]:
@@ -282,7 +291,7 @@ def _why_not(
     return f"undecided against {leader.id}: {ratio.low:.2f}x to {ratio.high:.2f}x"
 
 
-def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[str, ...]:
+def _open(metric: Metric, leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[str, ...]:
     """Say what more measuring would settle, and how much of it."""
     found: list[str] = []
     few = [
@@ -292,7 +301,9 @@ def _open(leader: ConfigurationResult, standings: dict[str, Standing]) -> tuple[
     ]
     if few:
         most = max(standings[id].rounds for id in few)
-        takes = "more rounds give one" if most else "more arrivals at each rate give one"
+        takes = "more arrivals at each rate give one" if metric.name == "rate" else "more rounds give one"
+        if once := [part.called for part in (metric, *metric.parts) if not part.spread]:
+            takes = f"{' and '.join(once)} never has one"
         if 0 < most < MIN_VISITS:
             takes = f"that takes {MIN_VISITS} rounds that both were visited in"
         comparisons = f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id}"
@@ -374,7 +385,7 @@ def _sentence(
             f"and simpler ({_more_complex(leader, chosen)} there)"
         )
     figures = [
-        f"{'' if each is metrics.THROUGHPUT else each.heading + ' '}"
+        f"{'' if each is metrics.THROUGHPUT else each.called + ' '}"
         f"{estimate.point:.{each.digits}f} {each.unit}{_span(estimate, each.digits)}"
         for each in (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
         if (estimate := each.read(chosen)) is not None

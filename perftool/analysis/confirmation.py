@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable
 from perftool.analysis import metrics
 from perftool.analysis.leader import best_in_f32, standing
 from perftool.analysis.limits import judge
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import LOADS, Metric
 from perftool.analysis.result import Again, ConfigurationResult, Confirmation, Gain, Summary
 from perftool.analysis.stats import MIN_VISITS, Estimate, paired_ratio, ratio_of_independent
-from perftool.spec import Closed, ClosedLoad, Limits, Sync
+from perftool.spec import ClosedLoad, Limits
 
 #: So many choices of a run are measured again, one after the other, while none is confirmed.
 CHOICES = 3
@@ -23,9 +23,7 @@ BEST_IN_F32 = "the best in f32"
 
 def load_of(metric: Metric) -> ClosedLoad | None:
     """Return the load that an objective is read from; None where rounds carry no figure that could pair."""
-    if metric.series is None:
-        return None
-    return Sync() if metric is metrics.LATENCY_SYNC else Closed()
+    return LOADS[metric.load] if metric.series is not None and metric.load is not None else None
 
 
 def compared(summary: Summary, metric: Metric, chosen: str, runner_up: str | None) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ from msgspec import Struct
 from perftool.analysis import metrics
 from perftool.analysis.choose import judgeable, verdicts_of
 from perftool.analysis.leader import BAND, Standing, lead
+from perftool.analysis.limits import bounds, carried
+from perftool.analysis.metric import LOADS, Metric
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.stats import MIN_VISITS, samples_needed
 from perftool.journal import Allowed, Focused, Run
 from perftool.record import Offered, Visited
-from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Policy, Sync
+from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Policy
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,47 +79,50 @@ def _deciding(run: Run) -> frozenset[int]:
 def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tuple[Question, ...]:
     """Return the decisions that more visits may settle, the closest first.
 
-    A configuration is asked for where it is undecided against the leader, or where the interval of its
-    latency crosses the limit and it would matter. Where there are fewer rounds than an interval takes, the
+    A configuration is asked for where it is undecided against the leader, or where the interval of a figure
+    of the closed load crosses its limit and it would matter. An objective whose figures come from several
+    loads is not asked for: a visit has one. Where there are fewer rounds than an interval takes, the
     user wanted a quick look, and nothing is asked.
     """
     judged, _ = judgeable(summary, limits)
-    metric = metrics.objective_metric(objective, limits)
-    verdicts, reasons = verdicts_of(summary, metric, judged)
+    metric = metrics.objective_metric(objective, limits, summary)
+    verdicts, reasons = verdicts_of(summary, objective, metric, judged)
     passing = [one for one in summary.configurations if one.id not in reasons]
     questions: list[tuple[float, Question]] = []
     leader: ConfigurationResult | None = None
     if passing and metric.series is not None:
         leader, standings = lead(summary, metric, passing)
-        load: ClosedLoad = Sync() if objective == "latency" else Closed()
+        load = LOADS.get(metric.load or "")
         for id, found in standings.items():
-            if found.kind == "undecided" and found.rounds >= MIN_VISITS:
+            if load is not None and found.kind == "undecided" and found.rounds >= MIN_VISITS:
                 questions.append((_distance(found), _between(id, leader.id, load)))
-    latency = metrics.LATENCY[limits.percentile]
     best = metric.value(leader) if leader else None
     for one in summary.configurations:
-        verdict, estimate = verdicts.get(one.id), latency.read(one)
-        if verdict is None or latency.name not in verdict.crossed or set(verdict.missed) - {latency.name}:
+        verdict, value = verdicts.get(one.id), metric.value(one)
+        if verdict is None or value is None or not (best is None or _as_good(metric, value, best)):
             continue
-        value = metric.value(one)
-        if estimate is None or estimate.low is None or value is None or limits.latency_ms is None:
-            continue
-        if best is None or _as_good(metric, value, best):
-            text = f"whether {one.id} keeps the latency limit"
-            distance = abs(estimate.point / limits.latency_ms - 1)
-            questions.append((distance, Question(configurations=(one.id,), load=Closed(), text=text)))
+        for limited, bound in bounds(judged):
+            alone = limited.name in verdict.crossed and not set(verdict.missed) - {limited.name}
+            estimate = limited.read(one) if alone and limited.load == "closed" else None
+            if estimate is not None and estimate.low is not None:
+                distance = abs(estimate.point / bound - 1)
+                questions.append((distance, _keeping(one.id, limited)))
     return tuple(question for _, question in sorted(questions, key=lambda pair: pair[0]))
 
 
 def short_of_samples(summary: Summary, limits: Limits) -> tuple[str, ...]:
-    """Return the configurations whose samples cannot carry the latency limit's percentile yet."""
-    if limits.latency_ms is None:
+    """Return the configurations whose samples cannot carry the latency limits' highest percentile yet."""
+    percentile = carried(limits)
+    if percentile is None:
         return ()
-    needed = samples_needed(limits.percentile)
+    needed = samples_needed(percentile)
     return tuple(
         one.id
         for one in summary.configurations
-        if one.status == "ok" and one.latency_ms is not None and one.latency_ms.n < needed
+        if one.status == "ok"
+        and one.dropped is None
+        and one.latency_ms is not None
+        and one.latency_ms.n < needed
     )
 
 
@@ -125,11 +130,16 @@ def _between(id: str, leader: str, load: ClosedLoad) -> Question:
     return Question(configurations=(leader, id), load=load, text=f"{id} against {leader}")
 
 
+def _keeping(id: str, limited: Metric) -> Question:
+    what = "the latency limit" if limited in metrics.LATENCY.values() else f"the limit on {limited.name}"
+    return Question(configurations=(id,), load=Closed(), text=f"whether {id} keeps {what}")
+
+
 def _distance(found: Standing) -> float:
     return abs(found.ratio.point - 1) if found.ratio else 0.0
 
 
-def _as_good(metric: metrics.Metric, value: float, best: float) -> bool:
+def _as_good(metric: Metric, value: float, best: float) -> bool:
     """Tell whether a value would at least tie with the best, were it to pass."""
     ratio = value / best if metric.better == "higher" else best / value
     return ratio >= 1 - BAND

@@ -1,11 +1,11 @@
 """Compare candidates with the leader, and only with it: pairwise ties are not transitive."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.stats import CONFIDENCE, Estimate, paired_ratio, ratio_of_independent
 
@@ -64,20 +64,24 @@ def ratio_of(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Es
     return paired_ratio(mine, its, LOOKED_AGAIN if again else CONFIDENCE), len(shared)
 
 
+#: What `ratio_of` is: how many times better the first id is than the second, and in how many rounds.
+Ratios = Callable[[Summary, Metric, str, str], tuple[Estimate | None, int]]
+
+
 def lead(
-    summary: Summary, metric: Metric, passing: Sequence[ConfigurationResult]
+    summary: Summary, metric: Metric, passing: Sequence[ConfigurationResult], ratios: Ratios = ratio_of
 ) -> tuple[ConfigurationResult, dict[str, Standing]]:
     """Find the leader, and how every other candidate stands against it.
 
     The best point estimate leads, unless another beats it where both are paired: then that one leads, and
-    none leads twice (paired ratios may run in a circle).
+    none leads twice (paired ratios may run in a circle). `ratios` is `ratio_of`, or remembers what it said.
     """
     led: set[str] = set()
     leader = best(metric, passing)
     while True:
         led.add(leader.id)
         standings = {
-            one.id: standing(*ratio_of(summary, metric, one.id, leader.id))
+            one.id: standing(*ratios(summary, metric, one.id, leader.id))
             for one in passing
             if one is not leader
         }

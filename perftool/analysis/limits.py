@@ -5,14 +5,15 @@ measuring would settle it is worked out where the data tell.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from perftool.analysis import metrics
-from perftool.analysis.metrics import Metric
-from perftool.analysis.result import AccuracyResult, ConfigurationResult, Uncertain
-from perftool.analysis.stats import MIN_VISITS, Estimate, drop_interval
+from perftool.analysis.metric import Metric
+from perftool.analysis.metrics import Percentile
+from perftool.analysis.result import AccuracyResult, ConfigurationResult, Summary, Uncertain
+from perftool.analysis.stats import MIN_VISITS, Estimate, drop_interval, samples_needed
 from perftool.spec import Limits
 
 #: A limit near zero is no scale for a miss; this is, in the limit's unit.
@@ -49,14 +50,14 @@ def judge(result: ConfigurationResult, limits: Limits) -> Verdict:
             missed.append(metric.name)
             excess = math.inf
             continue
-        if estimate.point > bound:
+        if not metric.keeps(estimate.point, bound):
             missed.append(metric.name)
-            reasons.append(exceeds(metric, estimate.point, bound))
+            reasons.append(misses(metric, estimate.point, bound))
             scale = bound if bound >= _SMALLEST_SCALE else _SMALLEST_SCALE
-            excess = max(excess, (estimate.point - bound) / scale)
+            excess = max(excess, abs(estimate.point - bound) / scale)
         if _crosses(metric, estimate, bound):
             crossed.append(metric.name)
-            limit = f"{metric.heading} {_bound(metric, bound)} {metric.unit}"
+            limit = f"{metric.called} {_bound(metric, bound)} {metric.unit}"
             needs = _needs(metric, estimate, bound, result)
             uncertain.append(Uncertain(id=result.id, limit=limit, needs=needs))
     return Verdict(
@@ -68,24 +69,84 @@ def judge(result: ConfigurationResult, limits: Limits) -> Verdict:
     )
 
 
-def bounds(limits: Limits) -> Iterator[tuple[Metric, float]]:
-    """Give each limit that is set, with its metric; all are upper bounds."""
+def bounds(limits: Limits) -> tuple[tuple[Metric, float], ...]:
+    """Return each limit that is set, with its metric; of several on one metric the strictest.
+
+    Which side of it passes is the metric's own (`Metric.way`). Raises InputError for an unknown metric.
+    """
+    given: list[tuple[Metric, float]] = []
     if limits.latency_ms is not None:
-        yield metrics.LATENCY[limits.percentile], limits.latency_ms
+        given.append((metrics.LATENCY[limits.percentile], limits.latency_ms))
     if limits.accuracy_drop_pp is not None:
-        yield metrics.DROP, limits.accuracy_drop_pp
+        given.append((metrics.DROP, limits.accuracy_drop_pp))
     if limits.memory_mb is not None:
-        yield metrics.MEMORY, limits.memory_mb
+        given.append((metrics.MEMORY, limits.memory_mb))
+    given += [(metrics.named(one.metric), one.value) for one in limits.bounds]
+    held: dict[str, tuple[Metric, float]] = {}
+    for metric, value in given:
+        if metric.name not in held or not metric.keeps(held[metric.name][1], value):
+            held[metric.name] = (metric, value)
+    return tuple(held.values())
 
 
-def exceeds(metric: Metric, value: float, bound: float) -> str:
-    """Say that a value exceeds its bound, with as many digits as that takes: `p50 41.2 ms > 30 ms`."""
+def bound_on(limits: Limits, metric: Metric) -> float | None:
+    """Return the limit on a metric; None where it has none."""
+    return next((bound for each, bound in bounds(limits) if each.name == metric.name), None)
+
+
+def without(limits: Limits, names: Collection[str]) -> Limits:
+    """Return limits without those on the named metrics, however they were given."""
+    dropped = {"bounds": tuple(one for one in limits.bounds if one.metric not in names)}
+    short = {
+        "latency_ms": metrics.LATENCY[limits.percentile],
+        "accuracy_drop_pp": metrics.DROP,
+        "memory_mb": metrics.MEMORY,
+    }
+    lifted = {field: None for field, metric in short.items() if metric.name in names}
+    return structs.replace(limits, **dropped, **lifted)
+
+
+def carried(limits: Limits) -> Percentile | None:
+    """Return the highest percentile under the closed load that has a limit: what the samples must carry."""
+    bounded = {metric.name for metric, _ in bounds(limits)}
+    found = [percentile for percentile, row in metrics.LATENCY.items() if row.name in bounded]
+    return max(found, default=None)
+
+
+def carrying(summary: Summary, limits: Limits) -> tuple[str, ...]:
+    """Say how much longer the run must be for its samples to carry the percentiles of the latency limits."""
+    missing: dict[Percentile, list[tuple[str, float]]] = {}
+    closed = carried(limits)
+    for one in summary.configurations:
+        if closed is not None and one.latency_ms and one.throughput_fps:
+            seconds = (samples_needed(closed) - one.latency_ms.n) * one.batch / one.throughput_fps.point
+            missing.setdefault(closed, []).append((one.id, seconds))
+        if limits.slo_ms is not None:
+            needed = samples_needed(limits.percentile)
+            short = [(one.id, (needed - each.n) * one.batch / each.rate_fps) for each in one.open]
+            missing.setdefault(limits.percentile, []).extend(short)
+    found: list[str] = []
+    for percentile, times in missing.items():
+        short = [(id, seconds) for id, seconds in times if seconds > 0]
+        if short:
+            total = sum(seconds for _, seconds in short) / (summary.run.measuring_share or 1.0)
+            found.append(
+                f"p{percentile} takes {samples_needed(percentile)} samples of each configuration, which "
+                f"{len({id for id, _ in short})} have not yet: about {max(1, round(total / 60))} min more "
+                "(--carry-percentile allows it)"
+            )
+    return tuple(found)
+
+
+def misses(metric: Metric, value: float, bound: float) -> str:
+    """Say that a value misses its limit, with as many digits as that takes: `p50 41.2 ms > 30 ms`."""
     text = f"{value:.{metric.digits}f}"
     for digits in range(metric.digits, 7):
         text = f"{value:.{digits}f}"
-        if float(text) > bound:
+        if not metric.keeps(float(text), bound):
             break
-    return f"{metric.heading} {text} {metric.unit} > {_bound(metric, bound)} {metric.unit}"
+    sign = ">" if metric.better == "lower" else "<"
+    return f"{metric.called} {text} {metric.unit} {sign} {_bound(metric, bound)} {metric.unit}"
 
 
 def _bound(metric: Metric, bound: float) -> str:
@@ -96,7 +157,7 @@ def _bound(metric: Metric, bound: float) -> str:
 
 def _crosses(metric: Metric, estimate: Estimate, bound: float) -> bool:
     if estimate.low is None:
-        return metric is not metrics.MEMORY
+        return metric.spread
     return estimate.low < bound and (estimate.high is None or bound < estimate.high)
 
 

@@ -1,38 +1,15 @@
 """The metrics: one row each, read by tables, plots, limits and objectives."""
 
-from collections.abc import Callable
+import difflib
 from typing import Literal
 
-from msgspec import Struct
-
+from perftool.analysis.metric import Metric
 from perftool.analysis.rate_bound import rate_under_bound
-from perftool.analysis.result import ConfigurationResult, Series
+from perftool.analysis.result import ConfigurationResult, LatencyIntervals, Series, Summary
 from perftool.analysis.stats import Estimate, samples_needed
+from perftool.analysis.weighing import weighed
+from perftool.errors import InputError
 from perftool.spec import Limits, Objective
-
-
-class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A figure of a configuration: its name, unit, which way is better, and how to read it off a result.
-
-    `label` is for an axis or a sentence, `heading` for a narrow column. `digits` are the decimals that are
-    worth showing where no interval says better. `read` gives None where it was not measured. `series` gives
-    the figure of each round, for pairing, where there is one.
-    """
-
-    name: str
-    label: str
-    heading: str
-    unit: str
-    better: Literal["higher", "lower"]
-    digits: int
-    read: Callable[[ConfigurationResult], Estimate | None]
-    series: Callable[[Series], dict[int, float]] | None = None
-
-    def value(self, result: ConfigurationResult) -> float | None:
-        """Return the point estimate."""
-        estimate = self.read(result)
-        return estimate.point if estimate else None
-
 
 Percentile = Literal[50, 90, 95, 99]
 
@@ -41,17 +18,22 @@ def _bare(value: float | None) -> Estimate | None:
     return None if value is None else Estimate(point=value, low=None, high=None)
 
 
-def _percentile(percentile: Percentile) -> Callable[[ConfigurationResult], Estimate | None]:
-    def read(result: ConfigurationResult) -> Estimate | None:
-        found = result.latency_intervals_ms
-        estimate: Estimate | None = getattr(found, f"p{percentile}") if found else None
-        return estimate
-
-    return read
+def _percentile(found: LatencyIntervals | None, percentile: Percentile) -> Estimate | None:
+    estimate: Estimate | None = getattr(found, f"p{percentile}") if found else None
+    return estimate
 
 
-def _sync_p50(result: ConfigurationResult) -> Estimate | None:
-    return result.latency_sync_intervals_ms.p50 if result.latency_sync_intervals_ms else None
+def _inverse(estimate: Estimate | None) -> Estimate | None:
+    """Return one over a figure; None where that is nothing to divide by."""
+    if estimate is None or estimate.point <= 0:
+        return None
+    low = None if estimate.high is None else 1 / estimate.high
+    high = None if estimate.low is None or estimate.low <= 0 else 1 / estimate.low
+    return Estimate(point=1 / estimate.point, low=None if high is None else low, high=high)
+
+
+def _efficiencies(series: Series) -> dict[int, float]:
+    return {round: 1 / joules for round, joules in series.energy_j.items()}
 
 
 def _drop(result: ConfigurationResult) -> Estimate | None:
@@ -69,7 +51,24 @@ def _latency(percentile: Percentile) -> Metric:
         unit="ms",
         better="lower",
         digits=1,
-        read=_percentile(percentile),
+        read=lambda result: _percentile(result.latency_intervals_ms, percentile),
+        series=(lambda series: series.latency_ms) if percentile == 50 else None,
+        load="closed",
+    )
+
+
+def _latency_alone(percentile: Percentile) -> Metric:
+    """Return the latency of a single request: at p50 with a figure by round, above from pooled samples."""
+    return Metric(
+        name="latency_sync" if percentile == 50 else f"latency_sync_p{percentile}",
+        label=f"latency of a single request, p{percentile}",
+        heading=f"alone p{percentile}",
+        unit="ms",
+        better="lower",
+        digits=1,
+        read=lambda result: _percentile(result.latency_sync_intervals_ms, percentile),
+        series=(lambda series: series.latency_sync_ms) if percentile == 50 else None,
+        load="sync",
     )
 
 
@@ -82,44 +81,47 @@ THROUGHPUT = Metric(
     digits=1,
     read=lambda result: result.throughput_fps,
     series=lambda series: series.throughput_fps,
+    load="closed",
 )
 LATENCY: dict[Percentile, Metric] = {50: _latency(50), 90: _latency(90), 95: _latency(95), 99: _latency(99)}
-LATENCY_SYNC = Metric(
-    name="latency_sync",
-    label="latency of a single request, p50",
-    heading="alone p50",
-    unit="ms",
-    better="lower",
-    digits=1,
-    read=_sync_p50,
-    series=lambda series: series.latency_sync_ms,
-)
+LATENCY_ALONE: dict[Percentile, Metric] = {
+    50: _latency_alone(50),
+    90: _latency_alone(90),
+    95: _latency_alone(95),
+    99: _latency_alone(99),
+}
+LATENCY_SYNC = LATENCY_ALONE[50]
 MEMORY = Metric(
-    name="memory",
+    name="peak_rss",
     label="peak memory",
     heading="memory",
     unit="MB",
     better="lower",
     digits=0,
     read=lambda result: _bare(result.peak_rss_mb),
+    spread=False,
 )
 COMPILE_MEMORY = Metric(
-    name="compile_memory",
+    name="compile_rss",
     label="peak memory while compiling",
     heading="compiling",
     unit="MB",
     better="lower",
     digits=0,
     read=lambda result: _bare(result.compile_rss_mb),
+    phrase="memory while compiling",
+    spread=False,
 )
 LOAD_MEMORY = Metric(
-    name="load_memory",
+    name="load_rss",
     label="peak memory under load",
     heading="loaded",
     unit="MB",
     better="lower",
     digits=0,
     read=lambda result: _bare(result.load_rss_mb),
+    phrase="memory under load",
+    spread=False,
 )
 ENERGY = Metric(
     name="energy",
@@ -129,6 +131,19 @@ ENERGY = Metric(
     better="lower",
     digits=2,
     read=lambda result: result.energy_j,
+    series=lambda series: series.energy_j,
+    load="closed",
+)
+EFFICIENCY = Metric(
+    name="efficiency",
+    label="energy efficiency (throughput per watt)",
+    heading="efficiency",
+    unit="images/J",
+    better="higher",
+    digits=2,
+    read=lambda result: _inverse(result.energy_j),
+    series=_efficiencies,
+    load="closed",
 )
 END_TO_END = Metric(
     name="end_to_end",
@@ -138,6 +153,8 @@ END_TO_END = Metric(
     better="higher",
     digits=1,
     read=lambda result: result.end_to_end_fps,
+    series=lambda series: series.end_to_end_fps,
+    load="end_to_end",
 )
 END_TO_END_RATIO = Metric(
     name="end_to_end_ratio",
@@ -147,6 +164,7 @@ END_TO_END_RATIO = Metric(
     better="higher",
     digits=2,
     read=lambda result: result.end_to_end_ratio,
+    phrase="end to end over inference alone",
 )
 COMPILE = Metric(
     name="compile",
@@ -156,6 +174,7 @@ COMPILE = Metric(
     better="lower",
     digits=0,
     read=lambda result: _bare(result.compile_ms),
+    spread=False,
 )
 FIRST_INFERENCE = Metric(
     name="first_inference",
@@ -165,6 +184,8 @@ FIRST_INFERENCE = Metric(
     better="lower",
     digits=0,
     read=lambda result: _bare(result.first_inference_ms),
+    phrase="first inference",
+    spread=False,
 )
 TOP1 = Metric(
     name="top1",
@@ -174,15 +195,17 @@ TOP1 = Metric(
     better="higher",
     digits=1,
     read=lambda result: _bare(result.accuracy.top1 if result.accuracy else None),
+    spread=False,
 )
 DROP = Metric(
-    name="accuracy_drop",
+    name="top1_drop",
     label="drop of top-1 accuracy",
     heading="drop",
     unit="pp",
     better="lower",
     digits=1,
     read=_drop,
+    positive=False,
 )
 AGREEMENT = Metric(
     name="agreement",
@@ -192,6 +215,8 @@ AGREEMENT = Metric(
     better="higher",
     digits=1,
     read=lambda result: _bare(result.accuracy.agreement if result.accuracy else None),
+    phrase="agreement",
+    spread=False,
 )
 
 METRICS: dict[str, Metric] = {
@@ -199,11 +224,12 @@ METRICS: dict[str, Metric] = {
     for metric in (
         THROUGHPUT,
         *LATENCY.values(),
-        LATENCY_SYNC,
+        *LATENCY_ALONE.values(),
         MEMORY,
         COMPILE_MEMORY,
         LOAD_MEMORY,
         ENERGY,
+        EFFICIENCY,
         END_TO_END,
         END_TO_END_RATIO,
         COMPILE,
@@ -215,11 +241,32 @@ METRICS: dict[str, Metric] = {
 }
 
 
-def objective_metric(objective: Objective, limits: Limits) -> Metric:
-    """Return what an objective looks at; the rate needs the bound that it is to hold."""
-    if objective == "throughput":
-        return THROUGHPUT
-    return LATENCY_SYNC if objective == "latency" else rate_metric(limits)
+def named(name: str) -> Metric:
+    """Return a row by its name; raise InputError, with the nearest name, where there is none."""
+    if found := METRICS.get(name):
+        return found
+    close = difflib.get_close_matches(name, METRICS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(METRICS)}"
+    raise InputError(f"{name}: no such metric; {hint}")
+
+
+def objective_metric(objective: Objective, limits: Limits, summary: Summary | None = None) -> Metric:
+    """Return what an objective looks at.
+
+    The rate needs the bound that it is to hold, and a latency its percentile. Weights need the summary to
+    show their score in times the baseline's; they decide alike without (see `weighing`).
+    """
+    if isinstance(objective, dict):
+        return weighed([(named(name), weight) for name, weight in objective.items()], summary)
+    match objective:
+        case "throughput":
+            return THROUGHPUT
+        case "latency":
+            return LATENCY_ALONE[limits.percentile]
+        case "efficiency":
+            return EFFICIENCY
+        case "rate":
+            return rate_metric(limits)
 
 
 def rate_metric(limits: Limits) -> Metric:
@@ -251,10 +298,18 @@ def why_missing(metric: Metric, result: ConfigurationResult, limits: Limits | No
     """Say why a metric has no value, in the words of a reason; the rate's needs the limits."""
     if metric.name == "rate" and limits is not None and limits.slo_ms is not None:
         return rate_under_bound(result.open, limits.percentile, limits.slo_ms).reason
-    latency = result.latency_sync_ms if metric is LATENCY_SYNC else result.latency_ms
-    for percentile, row in LATENCY.items():
-        if latency and (metric is row or (metric is LATENCY_SYNC and percentile == 50)):
-            return f"p{percentile} not measurable: {latency.n} of {samples_needed(percentile)} samples"
+    missing = next((part for part in metric.parts if not (part.value(result) or 0.0) > 0), None)
+    if missing is not None:
+        value = missing.value(result)
+        return (
+            why_missing(missing, result) if value is None else f"{missing.called} is 0, and has no logarithm"
+        )
+    for rows, samples in ((LATENCY, result.latency_ms), (LATENCY_ALONE, result.latency_sync_ms)):
+        for percentile, row in rows.items():
+            if metric is row and samples:
+                return f"p{percentile} not measurable: {samples.n} of {samples_needed(percentile)} samples"
     if metric in (DROP, TOP1, AGREEMENT):
         return "accuracy not measured"
+    if metric in (ENERGY, EFFICIENCY):
+        return "energy not measured"
     return f"{metric.label.partition(',')[0]} not measured"

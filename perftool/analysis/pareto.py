@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 
-from perftool.analysis.metrics import LATENCY, THROUGHPUT, Metric
+from perftool.analysis.metric import Metric
+from perftool.analysis.metrics import DROP, LATENCY, MEMORY, THROUGHPUT
 from perftool.analysis.result import ConfigurationResult
 
-#: The trade-off that tables and plots mark.
-TRADE_OFF: tuple[Metric, ...] = (THROUGHPUT, LATENCY[50])
+
+def trade_off(objective: Metric) -> tuple[Metric, ...]:
+    """Return what configurations are traded off in: the objective, latency, loss of accuracy, memory."""
+    rest = (LATENCY[50], DROP, MEMORY)
+    return (objective, *(metric for metric in rest if metric is not objective))
+
+
+#: The trade-off under the usual objective.
+TRADE_OFF = trade_off(THROUGHPUT)
 
 
 def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
@@ -14,12 +22,22 @@ def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
     return all(x >= y for x, y in zip(a, b, strict=True)) and any(x > y for x, y in zip(a, b, strict=True))
 
 
+def compared(
+    results: Sequence[ConfigurationResult], metrics: Sequence[Metric] = TRADE_OFF
+) -> tuple[Metric, ...]:
+    """Return those of the metrics that were measured for any configuration."""
+    measured = [one for one in results if one.status == "ok"]
+    return tuple(metric for metric in metrics if any(metric.read(one) for one in measured))
+
+
 def front(results: Sequence[ConfigurationResult], metrics: Sequence[Metric] = TRADE_OFF) -> tuple[str, ...]:
     """Return the ids of the configurations that no other dominates, best in the first metric first.
 
-    Point estimates decide: a place on the front is a hint, the choice is by paired ratios. A configuration
-    for which one of the metrics was not measured is not on the front. Equals are all on it.
+    Point estimates decide: a place on the front is a hint, the choice is by paired ratios. A metric that was
+    measured for none is left out. A configuration for which one of the others was not measured is not on the
+    front. Equals are all on it.
     """
+    metrics = compared(results, metrics)
     points: dict[str, tuple[float, ...]] = {}
     for result in results:
         values = [metric.value(result) for metric in metrics]

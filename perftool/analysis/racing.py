@@ -41,8 +41,8 @@ class Field(Struct, frozen=True, kw_only=True):
     `timed` holds a metric each, the objective first, as (configurations, rounds): logarithms, larger is
     better, nan where a configuration was not visited. `fixed`, (configurations, metrics), is what does not
     change from visit to visit, larger is better, nan where unknown: a configuration is better in it than
-    another when its `fixed` is above the other's `fixed_at_most`. `keeps` and `misses`, (configurations, limits), tell which limits are surely kept
-    and surely missed.
+    another when its `fixed` is above the other's `fixed_at_most`. `keeps` and `misses`, (configurations,
+    limits), tell which limits are surely kept and surely missed.
     """
 
     timed: tuple[Array, ...]
@@ -60,7 +60,10 @@ class Outcome(NamedTuple):
 
 
 def race(field: Field) -> Outcome:
-    """Hold every configuration against those that nothing beats by its point estimates."""
+    """Hold every configuration against those that nothing beats by its point estimates.
+
+    Where a metric beside the objective is unknown of a configuration, it is no better in it.
+    """
     count = len(field.timed[0])
     dropped_by = np.full(count, -1, dtype=np.int64)
     beaten_by = np.full(count, -1, dtype=np.int64)
@@ -77,7 +80,7 @@ def race(field: Field) -> Outcome:
         no_better = np.all((fixed <= field.fixed_at_most[leader]) | np.isnan(fixed), axis=1)
         for metric, scale in zip(field.timed[1:], scales[1:], strict=True):
             chance = chance_above(metric[rivals] - metric[leader], np.log1p(SLACK), scale)
-            no_better &= chance < DOUBT
+            no_better &= (chance < DOUBT) | np.all(np.isnan(metric[rivals]), axis=1)
         dropped_by[rivals[no_better]] = leader
     return Outcome(dropped_by, beaten_by)
 
@@ -145,7 +148,8 @@ def _posterior_above(seen: Array, threshold: float, scale: float) -> float:
     errors = (seen[None, :] - values[:, None]) / scale
     density = np.log1p(errors**2 / DEGREES).sum(axis=1) * (-(DEGREES + 1) / 2)
     weights = np.exp(density - density.max())
-    return float(weights[values > threshold].sum() / weights.sum())
+    below = np.concatenate([[0.0], np.cumsum((weights[1:] + weights[:-1]) / 2)])
+    return float(1.0 - np.interp(threshold, values, below) / below[-1])
 
 
 def _medians(logs: Array) -> Array:

@@ -98,6 +98,13 @@ class AccuracyResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     agreement: float | None
 
 
+class Dropped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That a race measured a configuration no further, and why. `by` is what beat it."""
+
+    by: str
+    reason: str
+
+
 class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One configuration, as measured. Figures are None where nothing was measured.
 
@@ -145,6 +152,7 @@ class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     properties: dict[str, str]
     status: Status
     reason: str | None
+    dropped: Dropped | None
     warnings: tuple[str, ...]
 
 
@@ -181,10 +189,18 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A configuration's figures by round, for pairing: what the JSON leaves out."""
+    """A configuration's figures by round, for pairing: what the JSON leaves out.
+
+    `latency_ms` is the median under the closed load, `energy_j` joules per image.
+    `disturbed` are the rounds in which every visit under the closed load was.
+    """
 
     throughput_fps: dict[int, float]
+    latency_ms: dict[int, float]
     latency_sync_ms: dict[int, float]
+    end_to_end_fps: dict[int, float] = {}
+    energy_j: dict[int, float] = {}
+    disturbed: frozenset[int] = frozenset()
 
 
 class Again(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -277,16 +293,33 @@ class NearMiss(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     excess: float | None
 
 
+class Switch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change of one limit or weight that would change the choice: the nearest of its kind.
+
+    `now` is the limit or weight today, None where the metric has no limit. At `then` itself, or just beyond
+    it (`tighten`, below or above it), `id` wins. `gain` is how many times better than today's choice it is by
+    the objective, None for a weight, which changes the objective. `text` tells all of it in a sentence.
+    """
+
+    metric: str
+    change: Literal["relax", "tighten", "weigh more", "weigh less"]
+    now: float | None
+    then: float
+    id: str
+    gain: float | None
+    text: str
+
+
 class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The choice. `id` is None where nothing passes; then `nearest` names up to three near misses.
 
     `properties` are ready for `compile_model`. `tied` and `undecided` are ids, against the leader `leader`;
-    `uncertain` covers every candidate, the choice's own first. `open` says what more measuring would settle.
+    `uncertain` covers every candidate, the choice's own first. `open` says what more measuring would settle,
+    `stability` which other limits or weights would change the choice.
 
     `runner_up` is the best of the others that pass. `claim` says how much better the choice is, and whether
     that was confirmed; `unconfirmed` says why not. `refused` came before it, and fresh rounds did not confirm
-    them. `gain` is from the confirmation where there is one, else
-    from what the choice was made by.
+    them. `gain` is from the confirmation where there is one, else from what the choice was made by.
     """
 
     id: str | None
@@ -309,6 +342,7 @@ class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     open: tuple[str, ...]
     warnings: tuple[str, ...]
     nearest: tuple[NearMiss, ...]
+    stability: tuple[Switch, ...] = ()
 
 
 class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ docs/measurement.md explains the choices; sources are named at each function.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from statistics import median
 
 import numpy as np
@@ -80,6 +81,7 @@ def median_estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     return Estimate(point=point, low=min(low, point), high=max(high, point))
 
 
+@cache
 def _coverage(n: int, depth: int) -> float:
     """Return how often the depth-th smallest and depth-th largest of n values enclose the median."""
     return 1.0 - 2.0 * float(bdtr(depth - 1, n, 0.5))

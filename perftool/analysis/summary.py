@@ -3,7 +3,7 @@
 Decides nothing and formats nothing but warnings; `choose` decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 from statistics import median
@@ -29,6 +29,7 @@ from perftool.analysis.result import (
     AccuracyResult,
     Again,
     ConfigurationResult,
+    Dropped,
     Latency,
     LatencyIntervals,
     Requested,
@@ -39,7 +40,19 @@ from perftool.analysis.result import (
 )
 from perftool.analysis.stats import Estimate, Trend
 from perftool.analysis.warn import configuration_warnings, run_warnings, slower_than_float
-from perftool.journal import ATTEMPTS, MEASURING, Finished, Header, Planned, Run, Started
+from perftool.journal import (
+    ATTEMPTS,
+    MEASURING,
+    Finished,
+    Header,
+    Planned,
+    Proposed,
+    Raced,
+    Record,
+    Run,
+    Started,
+    Twin,
+)
 from perftool.record import Compiled, Evaluated, Offered, Visited
 from perftool.spec import Builtin, Closed, Configuration, Explicit
 
@@ -56,14 +69,16 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     records = [entry.record for entry in run.entries]
     planned = plan_of(run)
     evaluations = [record for record in records if isinstance(record, Evaluated)]
-    left_out = {one.configuration.id: one.reason for one in planned.left_out}
+    left_out = {one.configuration.id: one.reason for one in planned.left_out} | _unvisited(run, planned)
+    dropped = _dropped(records)
     results: list[tuple[Configuration, ConfigurationResult]] = []
     series: dict[str, Series] = {}
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
     evidence = {one.id: gather(run, one) for one in everything}
     for configuration in everything:
         found = evidence[configuration.id]
-        results.append((configuration, _result(configuration, found, left_out, evaluations)))
+        result = _result(configuration, found, left_out, evaluations, dropped.get(configuration.id))
+        results.append((configuration, result))
         series[configuration.id] = _series(found)
     slow = slower_than_float([one for one, _ in results], series)
     return Summary(
@@ -92,9 +107,35 @@ def _again(
         found[id] = Again(
             visits=len(visits),
             disturbed=sum(map(disturbed, visits)),
-            results={name: _result(one, seen, {}, evaluations) for name, (one, seen) in evidence.items()},
+            results={
+                name: _result(one, seen, {}, evaluations, None) for name, (one, seen) in evidence.items()
+            },
             series={name: _series(seen) for name, (_, seen) in evidence.items()},
         )
+    return found
+
+
+def _dropped(records: Sequence[Record]) -> dict[str, Dropped]:
+    """Return what races dropped."""
+    return {
+        drop.configuration: Dropped(by=drop.by, reason=drop.reason)
+        for record in records
+        if isinstance(record, Raced)
+        for drop in record.drops
+    }
+
+
+def _unvisited(run: Run, planned: Planned) -> dict[str, str]:
+    """Say why some of a plan were not visited: another stands for them, or no proposal came to them."""
+    records = [entry.record for entry in run.entries]
+    found = {}
+    if run.header.profile.search == "tpe":
+        proposed = {one.configuration for one in records if isinstance(one, Proposed)}
+        why = f"not among the {len(proposed)} configurations that the search visited"
+        found = {one.id: why for one in planned.configurations if not one.baseline and one.id not in proposed}
+    for one in records:
+        if isinstance(one, Twin):
+            found[one.configuration] = f"compiles to the same properties as {one.of}, and is measured there"
     return found
 
 
@@ -104,7 +145,11 @@ def _again(
 def _series(found: Evidence) -> Series:
     return Series(
         throughput_fps=by_round(found.closed, throughput_fps),
+        latency_ms=by_round(found.closed, median_latency_ms),
         latency_sync_ms=by_round(found.sync, median_latency_ms),
+        end_to_end_fps=by_round(found.end_to_end, throughput_fps),
+        energy_j=_energy_by_round(found.closed),
+        disturbed=frozenset(visit.round for visit in found.closed if disturbed(visit)),
     )
 
 
@@ -113,6 +158,7 @@ def _result(
     found: Evidence,
     left_out: dict[str, str],
     evaluations: Sequence[Evaluated],
+    dropped: Dropped | None,
 ) -> ConfigurationResult:
     """Summarize one configuration."""
     last = found.compiled[-1] if found.compiled else None
@@ -162,7 +208,10 @@ def _result(
         properties=_properties(last),
         status=status,
         reason=reason,
-        warnings=configuration_warnings(configuration, found, speeds, inside) if status == "ok" else (),
+        dropped=dropped,
+        warnings=()
+        if status != "ok"
+        else configuration_warnings(configuration, found, speeds, inside, dropped=dropped is not None),
     )
 
 
@@ -240,11 +289,22 @@ def _most_mb(sizes: Sequence[int | None]) -> float | None:
     return max(known) / _BYTES_PER_MB if known else None
 
 
+def _energies_j(visits: Sequence[Visited]) -> list[tuple[int, float]]:
+    """Return each visit's round and joules per image, where every visit knows them."""
+    found = [(visit.round, energy_per_image_j(visit)) for visit in visits]
+    known = [(round, joules) for round, joules in found if joules is not None]
+    return known if len(known) == len(found) else []
+
+
 def _energy_j(visits: Sequence[Visited]) -> Estimate | None:
-    """Return the joules per image, where every visit knows them."""
-    found = [energy_per_image_j(visit) for visit in visits]
-    known = [joules for joules in found if joules is not None]
-    return stats.median_estimate(known) if known and len(known) == len(found) else None
+    """Return the joules per image."""
+    known = [joules for _, joules in _energies_j(visits)]
+    return stats.median_estimate(known) if known else None
+
+
+def _energy_by_round(visits: Sequence[Visited]) -> dict[int, float]:
+    """Return the joules per image of each round; what drew nothing that the counter shows is left out."""
+    return stats.by_round([(round, joules) for round, joules in _energies_j(visits) if joules > 0])
 
 
 def _drift_inside(visits: Sequence[Visited]) -> Estimate | None:
@@ -295,7 +355,7 @@ def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, 
         accuracy_of=accuracy_of(run.header) if any(isinstance(one, Evaluated) for one in records) else None,
         profile=header.profile.name,
         objective=header.profile.objective,
-        rounds=_rounds(planned, evidence),
+        rounds=_rounds(planned, evidence, {*_dropped(records), *_unvisited(run, planned)}),
         rounds_planned=header.profile.policy.rounds,
         confirm_rounds=effort.confirm_rounds_allowed(header.profile.policy),
         complete=any(isinstance(one, Finished) for one in records),
@@ -321,12 +381,12 @@ def accuracy_of(header: Header) -> str:
     return f"{weights} on the images in {PurePath(images.directory).name}/"
 
 
-def _rounds(planned: Planned, evidence: dict[str, Evidence]) -> int:
-    """Count the rounds in which every configuration that did not fail was visited."""
+def _rounds(planned: Planned, evidence: dict[str, Evidence], done_with: Collection[str]) -> int:
+    """Count the rounds in which every configuration that did not fail, nor was dropped, was visited."""
     seen = [
         {visit.round for visit in evidence[one.id].closed}
         for one in planned.configurations
-        if not evidence[one.id].failed
+        if not evidence[one.id].failed and one.id not in done_with
     ]
     return len(set.intersection(*seen)) if seen else 0
 

@@ -22,11 +22,17 @@ _CANARY_P = 0.05
 
 
 def configuration_warnings(
-    configuration: Configuration, found: Evidence, speeds: Sequence[float], inside: Estimate | None
+    configuration: Configuration,
+    found: Evidence,
+    speeds: Sequence[float],
+    inside: Estimate | None,
+    *,
+    dropped: bool,
 ) -> tuple[str, ...]:
     """Return what is odd about a measured configuration.
 
-    `speeds` are its visits' throughputs, `inside` is the drift inside its visits.
+    `speeds` are its visits' throughputs, `inside` is the drift inside its visits. What a race `dropped` has
+    few visits, and nobody wonders.
     """
     compiled = found.compiled
     told = [
@@ -35,7 +41,7 @@ def configuration_warnings(
     ]
     if compiled and all(one.loaded_from_cache for one in compiled):
         told.append("every compile came from a cache, so its time is not a cold one")
-    if len(found.closed) < MIN_VISITS:
+    if len(found.closed) < MIN_VISITS and not dropped:
         told.append(f"{len(found.closed)} of the {MIN_VISITS} visits that an interval takes")
     told += [*_disturbed(found.visits), *_unsteady(found.visits)]
     if inside and _apart(inside) and abs(inside.point - 1) > DRIFT_INSIDE:

@@ -262,6 +262,31 @@ def _flags(info: dict[str, str]) -> set[str]:
     return set((info.get("flags") or info.get("Features") or "").split())
 
 
+def core_choices(root: Path = ROOT) -> frozenset[str]:
+    """Return the properties of OpenVINO by which this machine gives a choice of cores.
+
+    Threads can be pinned anywhere. Hyper-threading is a choice where cores have several hardware threads,
+    the kind of core where there are several kinds, or nobody can tell.
+    """
+    found = {"ENABLE_CPU_PINNING"}
+    if len(processors(root)) > usable_physical_cores(root):
+        found.add("ENABLE_HYPER_THREADING")
+    if hybrid(root) is not False:
+        found.add("SCHEDULING_CORE_TYPE")
+    return frozenset(found)
+
+
+def hybrid(root: Path = ROOT) -> bool | None:
+    """Tell whether this machine has performance and efficiency cores; None where the system does not say.
+
+    Linux lists the two kinds of an Intel CPU apart, as sources of events.
+    """
+    devices = root / "sys" / "devices"
+    if not devices.is_dir():
+        return None
+    return (devices / "cpu_core").is_dir() and (devices / "cpu_atom").is_dir()
+
+
 def _smt(root: Path) -> Literal["on", "off", "unknown"]:
     match text(root / CPUS / "smt/active"):
         case "1":

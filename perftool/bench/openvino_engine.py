@@ -51,6 +51,10 @@ def requested_properties(setting: Setting, writable: frozenset[str]) -> dict[str
         "INFERENCE_NUM_THREADS": str(setting.threads),
         "ENABLE_CPU_PINNING": "YES" if setting.pinning else "NO",
     }
+    if setting.hyper_threading is not None:
+        stated["ENABLE_HYPER_THREADING"] = "YES" if setting.hyper_threading else "NO"
+    if setting.core_type is not None:
+        stated["SCHEDULING_CORE_TYPE"] = setting.core_type
     return {name: value for name, value in stated.items() if name in writable}
 
 

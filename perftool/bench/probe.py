@@ -4,6 +4,7 @@ from typing import Any
 
 import openvino as ov
 
+from perftool.bench import host
 from perftool.bench.devices import advice, hardware, missing
 from perftool.errors import last_line
 from perftool.machine import Device, DeviceFound, DeviceMissing
@@ -21,12 +22,14 @@ def probe(device: str) -> Device:
         )
     found = [_hardware(core, name) for name in names]
     alone = len(found) == 1
+    settable = set.intersection(*(set(each.properties) for each in found))
     return DeviceFound(
         name=device,
         full_name=" + ".join(each.full_name for each in found),
         capabilities=tuple(sorted(set.intersection(*(set(each.capabilities) for each in found)))),
         streams=found[0].streams if alone else None,
-        properties=tuple(sorted(set.intersection(*(set(each.properties) for each in found)))),
+        properties=tuple(sorted(settable)),
+        choices=tuple(sorted(settable & host.core_choices())),
     )
 
 

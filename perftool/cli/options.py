@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from perftool.errors import UsageError
+from perftool.errors import InputError, UsageError
 
-
-class ObjectiveName(StrEnum):
-    """What the best configuration is best at."""
-
-    throughput = "throughput"
-    latency = "latency"
-    rate = "rate"
+if TYPE_CHECKING:
+    from perftool.spec import Bound, Objective
 
 
 class SearchName(StrEnum):
@@ -76,12 +71,31 @@ CalibrationImages = Annotated[
 EvaluationImages = Annotated[
     int | None, typer.Option("--evaluation-images", min=1, help="How many images at most evaluate accuracy.")
 ]
-ObjectiveOption = Annotated[ObjectiveName | None, typer.Option("--objective", help="What to be best at.")]
+ObjectiveOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        help="What to be best at: throughput, latency (of a single request, at --percentile), rate, "
+        "efficiency (images per joule), or weights of metrics, as in throughput=1,latency_p50=0.5.",
+    ),
+]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit",
+        help="A limit on any metric, in its unit or one given, as in 'latency_p95 <= 30ms', "
+        "'top1_drop <= 0.5pp', 'throughput >= 20' (repeatable; inf: none).",
+    ),
+]
 MaxLatency = Annotated[
     float | None, typer.Option("--max-latency-ms", help="Limit on the latency of a request, in ms.")
 ]
 PercentileOption = Annotated[
-    Percentile | None, typer.Option("--percentile", help="The percentile of those latencies. Default: 50.")
+    Percentile | None,
+    typer.Option(
+        "--percentile",
+        help="The percentile of those latencies, and of the objective latency. Default: the profile's.",
+    ),
 ]
 SloMs = Annotated[
     float | None,
@@ -101,13 +115,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
 
 
-def objective_of(objective: ObjectiveName | None, slo_ms: float | None) -> str | None:
+def objective_of(objective: str | None, slo_ms: float | None) -> "Objective | None":
     """Return the objective that the options name; a bound under open load is the rate's."""
+    from perftool.analysis.wishes import parse_objective
+
+    try:
+        found = None if objective is None else parse_objective(objective)
+    except InputError as error:
+        raise UsageError(f"--objective: {error}") from None
     if slo_ms is None:
-        return objective.value if objective else None
-    if objective not in (None, ObjectiveName.rate):
-        raise UsageError(f"--slo-ms is what the objective rate compares, not {objective.value}: give one")
+        return found
+    if found not in (None, "rate"):
+        raise UsageError(f"--slo-ms is what the objective rate compares, not {objective}: give one")
     return "rate"
+
+
+def bounds_of(limits: Sequence[str] | None) -> "tuple[Bound, ...] | None":
+    """Read the limits on metrics; None where there are none."""
+    from perftool.analysis.wishes import parse_bound
+
+    try:
+        return tuple(parse_bound(text) for text in limits) if limits else None
+    except InputError as error:
+        raise UsageError(f"--limit: {error}") from None
 
 
 def run_folder(path: Path) -> Path:

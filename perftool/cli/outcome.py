@@ -1,27 +1,26 @@
 """What a run amounts to, shown: shared by sweep, show, recommend and report."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from perftool.analysis.choose import choose
 from perftool.analysis.result import Recommendation, Summary, document
+from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
 from perftool.cli.options import run_folder
 from perftool.cli.output import print_json, print_rich
 from perftool.errors import NothingPassesError
-from perftool.spec import Limits, Objective
+from perftool.spec import Profile
 from perftool.sweep.store import read
 
 
-def look(
-    folder: Path, objective: Objective | None = None, limits: Limits | None = None
-) -> tuple[Summary, Recommendation]:
-    """Read a run and choose among what it measured, by its own objective and limits where none are given."""
+def look(folder: Path, wished: Callable[[Profile], Profile] | None = None) -> tuple[Summary, Recommendation]:
+    """Read a run and choose among what it measured, by its own objective and limits, or as `wished`."""
     folder = run_folder(folder)
     run = read(folder)
     summary = summarize(run, name=folder.resolve().name)
-    profile = run.header.profile
-    return summary, choose(summary, objective or profile.objective, limits or profile.limits)
+    profile = wished(run.header.profile) if wished else run.header.profile
+    return summary, recommend(summary, profile.objective, profile.limits)
 
 
 def finish(folder: Path, *, json: bool) -> None:

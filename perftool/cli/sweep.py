@@ -63,6 +63,7 @@ def sweep(
     percentile: options.PercentileOption = None,
     max_accuracy_drop: options.MaxDrop = None,
     max_memory_mb: options.MaxMemory = None,
+    limit: options.LimitOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder. Default: reports/TIME-MODEL.")
     ] = None,
@@ -104,6 +105,7 @@ def sweep(
         "percentile": int(percentile.value) if percentile else None,
         "accuracy_drop_pp": max_accuracy_drop,
         "memory_mb": max_memory_mb,
+        "bounds": options.bounds_of(limit),
     }
     images = image_source(dataset, labels, calibration)
     if model == "":

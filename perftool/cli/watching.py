@@ -8,16 +8,16 @@ from statistics import median
 
 import msgspec
 
-from perftool.analysis.choose import carrying
 from perftool.analysis.effort import percentile_allowed
 from perftool.analysis.evidence import throughput_fps
+from perftool.analysis.limits import carrying
 from perftool.analysis.summary import summarize
-from perftool.journal import Entry, Focused, Run
+from perftool.journal import Entry, Focused, Raced, Run
 from perftool.record import Failed, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
 from perftool.sweep.pace import seconds_left, share_done
-from perftool.sweep.remaining import planned
+from perftool.sweep.remaining import left_behind, planned, unproposed
 from perftool.sweep.run import Status, Watcher
 
 
@@ -66,6 +66,8 @@ class _Follower:
         if isinstance(entry.record, Failed):
             self._display.say(f"failed: {entry.record.subject}: {entry.record.reason}")
             self._show(failures=self._scene.failures + 1)
+        if isinstance(entry.record, Raced):
+            self._tell_of_drops(entry.record)
         if isinstance(entry.record, Focused) and frozenset(entry.record.configurations) != self._asked:
             self._asked = frozenset(entry.record.configurations)
             why = "confirming" if entry.record.purpose == "confirm" else "still open, so extra rounds"
@@ -75,6 +77,20 @@ class _Follower:
         if planned(self._run) is not None:
             left = seconds_left(self._run)
             self._show(share=share_done(self._run, left), seconds_left=left, best=self._best())
+
+    def _tell_of_drops(self, raced: Raced) -> None:
+        """Say after a round how many configurations the race goes on with."""
+        assert self._run is not None
+        plan = planned(self._run)
+        if raced.drops and plan is not None:
+            gone = left_behind(entry.record for entry in self._run.entries)
+            explicit = {one.id for one in plan.configurations if not one.baseline}
+            left = explicit - gone - unproposed(self._run, plan)
+            front = f", {len(raced.front)} of them for the Pareto front alone" if raced.front else ""
+            self._display.say(
+                f"after round {raced.round + 1} the race drops {len(raced.drops)} configurations: "
+                f"{len(left)} go on{front}"
+            )
 
     def _warn_of_short_samples(self) -> None:
         """After the first round, say how long it takes until the samples carry a limit's percentile."""

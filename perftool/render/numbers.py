@@ -2,7 +2,7 @@
 
 import math
 
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult
 from perftool.analysis.stats import Estimate
 

@@ -12,8 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from perftool.analysis import metrics
+from perftool.analysis import metrics, pareto
 from perftool.analysis.leader import best_in_f32, ratio_of
+from perftool.analysis.limits import bound_on
 from perftool.analysis.rate_bound import rate_under_bound
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.stats import Estimate
@@ -82,7 +83,7 @@ def latency_against_offered(summary: Summary, recommendation: Recommendation) ->
 
 
 def throughput_against_latency(summary: Summary, recommendation: Recommendation) -> Figure | None:
-    """Draw each configuration's throughput and latency under its closed load, and the Pareto front."""
+    """Draw each configuration's throughput and latency under its closed load, and the front of the two."""
     across, up = metrics.LATENCY[50], metrics.THROUGHPUT
     shown = [
         one
@@ -95,7 +96,8 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
     axes = figure.add_subplot()
     positions = {one.id: (value_of(across, one), value_of(up, one)) for one in shown}
     logarithmic(axes, [x for x, _ in positions.values()])
-    front = [positions[id] for id in recommendation.pareto if id in positions]
+    best = pareto.front(summary.configurations, (up, across))
+    front = [positions[id] for id in best]
     axes.step(
         [x for x, _ in front],
         [y for _, y in front],
@@ -115,7 +117,7 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
     axes.grid(color="#e6e6e6", lw=0.7)
     write_title(figure, f"{summary.run.model}: throughput against latency")
     draw_legend(figure, shown, recommendation, front=bool(front))
-    keep = {recommendation.id, *recommendation.pareto, *(one.id for one in summary.baselines)}
+    keep = {recommendation.id, *best, *(one.id for one in summary.baselines)}
     named = [one for one in shown if len(shown) <= _LABELLED or one.id in keep]
     lines = [line for one in shown for line in interval_lines(across.read(one), up.read(one))]
     for (x, y), (next_x, next_y) in itertools.pairwise(front):
@@ -239,7 +241,7 @@ def accuracy_against_speed(summary: Summary, recommendation: Recommendation) -> 
     figure = figure_of(8.4, 4.4)
     axes = figure.add_subplot()
     axes.axhline(0, color="#777777", lw=0.8, zorder=0)
-    limit = recommendation.limits.accuracy_drop_pp
+    limit = bound_on(recommendation.limits, metrics.DROP)
     if labelled and limit is not None:
         axes.axhline(limit, color="#CC79A7", lw=1.2, linestyle=":", zorder=0)
     fastest: dict[str, str] = {}

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult, Recommendation
 from perftool.analysis.stats import Estimate
 from perftool.render.labels import Point
@@ -169,7 +169,7 @@ def draw_legend(
         if handle.get_label() == "default":
             handle.set_label("FP32, hint only\n(baseline)")
     if front:
-        handles.append(Line2D([], [], color=FRONT, linestyle="--", lw=1.2, label="Pareto front"))
+        handles.append(Line2D([], [], color=FRONT, linestyle="--", lw=1.2, label="front of these two"))
     if limit is not None:
         label = f"limit: {limit:g} pp"
         handles.append(Line2D([], [], color="#CC79A7", linestyle=":", lw=1.2, label=label))

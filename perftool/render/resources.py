@@ -4,7 +4,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis import metrics
-from perftool.analysis.metrics import Metric
+from perftool.analysis.metric import Metric
 from perftool.analysis.result import Summary
 from perftool.render.numbers import figure, plain
 from perftool.render.tabular import empty_table
@@ -22,7 +22,7 @@ def resources(summary: Summary) -> Table:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
     for group in (summary.configurations, summary.baselines):
         for result in group:
-            if result.status == "ok":
+            if result.status == "ok" and result.dropped is None:
                 cells = [plain(result.id), *(figure(metric, result) for metric in columns)]
                 table.add_row(*(Text(cell) for cell in cells))
         table.add_section()

@@ -14,8 +14,12 @@ from rich.text import Text
 
 from perftool.analysis import metrics
 from perftool.analysis.confirmation import confirmed_in, named
-from perftool.analysis.metrics import Metric
+from perftool.analysis.limits import carried
+from perftool.analysis.metric import Metric
+from perftool.analysis.pareto import compared, trade_off
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
+from perftool.analysis.wishes import told
+from perftool.render.dropped import dropped
 from perftool.render.numbers import ABSENT, figure, plain, span
 from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
@@ -23,6 +27,8 @@ from perftool.render.tabular import ODD_MARK, empty_table
 
 CHOICE_MARK = ">"
 FRONT_MARK = "*"
+#: A longer title would be cut at 80 columns.
+_LONGEST_TITLE = 72
 
 
 def run_view(summary: Summary, recommendation: Recommendation) -> tuple[RenderableType, ...]:
@@ -32,6 +38,9 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
         configurations(summary, recommendation),
         legend(summary, recommendation),
     ]
+    if any(one.dropped for one in summary.configurations):
+        objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
+        parts.append(dropped(summary, best_first(summary.configurations, objective), objective))
     if any(one.status == "ok" for one in (*summary.configurations, *summary.baselines)):
         parts += [resources(summary), resources_legend(summary)]
     if any(one.open for one in (*summary.configurations, *summary.baselines)):
@@ -91,9 +100,11 @@ def configurations(summary: Summary, recommendation: Recommendation) -> Table:
     table.add_column("strms/\nreqs", justify="right", no_wrap=True)
     for metric in columns:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
-    objective = metrics.objective_metric(recommendation.objective, recommendation.limits)
+    objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
     for group in (summary.configurations, summary.baselines):
         for result in best_first(group, objective):
+            if result.dropped is not None and result.id != recommendation.id:
+                continue
             chosen = result.id == recommendation.id
             table.add_row(*_row(result, recommendation, columns), style="bold green" if chosen else None)
         table.add_section()
@@ -115,13 +126,14 @@ def best_first(results: Iterable[ConfigurationResult], metric: Metric) -> list[C
 def _columns(summary: Summary, recommendation: Recommendation) -> list[Metric]:
     """Pick the metrics that the table has room for: those that the choice looked at, and that differ."""
     everything = (*summary.configurations, *summary.baselines)
-    percentile = recommendation.limits.percentile
+    objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
+    percentile = carried(recommendation.limits) or recommendation.limits.percentile
     tail = metrics.LATENCY[percentile if percentile != 50 else 95]
     apart = any(one.latency_sync_ms not in (None, one.latency_ms) for one in everything)
-    if (apart or recommendation.objective == "latency") and percentile == 50:
+    if apart and percentile == 50:
         tail = metrics.LATENCY_SYNC
-    if recommendation.objective == "rate":
-        tail = metrics.rate_metric(recommendation.limits)
+    if objective is not metrics.THROUGHPUT:
+        tail = objective
     found = [metrics.THROUGHPUT, metrics.LATENCY[50], tail, metrics.MEMORY]
     labelled = any(one.accuracy and one.accuracy.top1 is not None for one in everything)
     if labelled:
@@ -169,12 +181,16 @@ def _integer(value: int | None) -> str:
 def legend(summary: Summary, recommendation: Recommendation) -> Text:
     """Explain the marks and the columns of the table above."""
     lines = [
-        f"{CHOICE_MARK} choice   {FRONT_MARK} Pareto front of throughput and p50   "
-        f"{ODD_MARK} not as asked, see warnings   {ABSENT} not measurable",
+        f"{CHOICE_MARK} choice   {FRONT_MARK} Pareto front   {ODD_MARK} not as asked, see warnings   "
+        f"{ABSENT} not measurable",
+        f"Pareto front: nothing is better in {_respects(summary, recommendation)} at once",
         "± half of the 95 % interval over visits; latency per request, that is per batch, under full load",
     ]
-    if metrics.LATENCY_SYNC in _columns(summary, recommendation):
+    objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
+    if any(metric in metrics.LATENCY_ALONE.values() for metric in _columns(summary, recommendation)):
         lines.append("alone: with one request in flight")
+    if isinstance(recommendation.objective, dict):
+        lines.append(f"score: {told(recommendation.objective)}, in times that of {objective.over}")
     everything = (*summary.configurations, *summary.baselines)
     images = max((one.accuracy.images for one in everything if one.accuracy), default=0)
     if summary.run.accuracy_of and images:
@@ -183,6 +199,13 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
         )
     lines.append("baselines: the FP32 file with OpenVINO's performance hint and nothing else set")
     return Text("\n".join(plain(line) for line in lines), style="dim")
+
+
+def _respects(summary: Summary, recommendation: Recommendation) -> str:
+    """Name what the front is a front of."""
+    objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
+    found = [metric.called for metric in compared(summary.configurations, trade_off(objective))]
+    return ", ".join(found[:-1]) + f" and {found[-1]}" if len(found) > 1 else "".join(found)
 
 
 def not_measured(summary: Summary) -> Table:
@@ -217,10 +240,16 @@ def choice(summary: Summary, recommendation: Recommendation) -> Panel:
         if doubt.id == recommendation.id:
             needs = f"; {doubt.needs}" if doubt.needs else ""
             lines.append(Text(plain(f"uncertain: its interval crosses the limit, {doubt.limit}{needs}")))
+    lines += [Text(plain(one.text)) for one in recommendation.stability]
     lines += [Text(plain(f"open: {text}")) for text in recommendation.open]
     lines += [Text(plain(f"warning: {text}"), style="yellow") for text in recommendation.warnings]
     title = "recommendation" if chosen else "nothing passes the limits"
-    return Panel(Text("\n").join(lines), title=Text(f"{title}: {_asked(recommendation)}"), title_align="left")
+    asked = plain(_asked(recommendation))
+    if len(title) + len(asked) > _LONGEST_TITLE:
+        lines.insert(0, Text(f"asked: {asked}"))
+    else:
+        title += f": {asked}"
+    return Panel(Text("\n").join(lines), title=Text(title), title_align="left")
 
 
 def _claimed(recommendation: Recommendation) -> Iterator[str]:
@@ -265,7 +294,9 @@ def _literal(result: ConfigurationResult) -> str:
 def _asked(recommendation: Recommendation) -> str:
     """Say under which objective and limits the choice was made."""
     limits = recommendation.limits
-    parts: list[str] = [recommendation.objective]
+    parts: list[str] = [told(recommendation.objective)]
+    if recommendation.objective == "latency" and limits.percentile != 50:
+        parts[0] += f" p{limits.percentile}"
     if limits.slo_ms is not None:
         parts.append(f"open-load p{limits.percentile} <= {limits.slo_ms:g} ms")
     if limits.latency_ms is not None:
@@ -274,6 +305,8 @@ def _asked(recommendation: Recommendation) -> str:
         parts.append(f"drop <= {limits.accuracy_drop_pp:g} pp")
     if limits.memory_mb is not None:
         parts.append(f"memory <= {limits.memory_mb:g} MB")
+    for bound in limits.bounds:
+        parts.append(f"{bound.metric} {bound.way} {bound.value:g} {metrics.named(bound.metric).unit}")
     return ", ".join(parts)
 
 

@@ -15,6 +15,7 @@ from perftool.analysis.effort import (
     short_of_samples,
 )
 from perftool.analysis.evidence import confirm_rounds
+from perftool.analysis.limits import carried
 from perftool.analysis.stats import samples_needed
 from perftool.analysis.summary import summarize
 from perftool.journal import Focused, Run
@@ -42,7 +43,7 @@ def _deciding(run: Run, round: int) -> Focused | None:
     if percentile_allowed(run):
         short = tuple(id for id in short_of_samples(summary, profile.limits) if id not in given_up)
         if short:
-            percentile = profile.limits.percentile
+            percentile = carried(profile.limits) or profile.limits.percentile
             what = f"p{percentile} takes {samples_needed(percentile)} samples"
             return Focused(
                 round=round, purpose="carry", load=Closed(), configurations=short, questions=(what,)

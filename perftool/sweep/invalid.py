@@ -22,12 +22,22 @@ def explain(error: msgspec.ValidationError, data: object, target: type) -> tuple
     tokens = re.findall(r"\w+", at[1]) if at else []
     kind, value = _walk(inspect.type_info(target), data, tokens)
     path = at[1].removeprefix(".") if at else ""
+    if path.endswith("[...]") and isinstance(value, dict):
+        return _entry(path.removesuffix("[...]"), value)
     if unknown := re.search(r"unknown field `(.*?)`(?: - at|$)", text):
         return _join(path, unknown[1]), f"unknown field; {_nearest(unknown[1], _fields(kind, value))}"
     if missing := re.search(r"missing required field `(.*?)`", text):
         expected = _expected(_walk(kind, value, [missing[1]])[0])
         return _join(path, missing[1]), f"missing; expected {expected}"
     return path, f"expected {_expected(kind)}, got {found(value)}"
+
+
+def _entry(path: str, table: dict[str, Any]) -> tuple[str, str]:
+    """Return the entry at fault of a table of numbers, of which msgspec names the table alone."""
+    name, value = next(
+        (name, value) for name, value in table.items() if not isinstance(value, int | float) or value is True
+    )
+    return _join(path, name), f"expected a number, got {found(value)}"
 
 
 def nearest(name: str, known: list[str]) -> str | None:
@@ -121,6 +131,8 @@ def _expected(kind: inspect.Type) -> str:
             return f"a list, each entry {_expected(kind.item_type)}"
         case inspect.StructType():
             return "a table"
+        case inspect.DictType():
+            return f"a table, each entry {_expected(kind.value_type)}"
         case inspect.UnionType():
             tags = [str(struct.tag) for struct in _structs(kind) if struct.tag]
             if tags:

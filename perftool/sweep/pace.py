@@ -6,24 +6,30 @@ For display alone: no decision is taken on it.
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from math import ceil
 from statistics import fmean
+
+from msgspec import structs
 
 from perftool.analysis.confirmation import load_of
 from perftool.analysis.effort import confirm_rounds_allowed, extra_visits, extra_visits_allowed
 from perftool.analysis.evidence import confirm_rounds
 from perftool.analysis.metrics import objective_metric
-from perftool.journal import Entry, Record, Run, Started
+from perftool.journal import Entry, Proposed, Raced, Record, Run, Started
 from perftool.record import Compiled, Evaluated, Offered, Prepared, Visited
 from perftool.spec import Open
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
 from perftool.sweep.rounds import VisitLeft, fresh_generations, generation_of
+from perftool.sweep.searching import is_race
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
 #: A visit with its warm-up over its window, before any was made.
 VISIT_OVER_WINDOW = 1.4
+#: The share of a wide space that a race keeps after a round, while there is much to drop.
+KEPT = 0.4
 #: A choice is confirmed beside its runner-up and the best in f32; the baselines come on top.
 _CONFIRMED_TOGETHER = 3
 
@@ -33,9 +39,10 @@ def seconds_left(run: Run) -> float:
 
     The whole budget of extra visits is included, and the fresh rounds of one choice.
     """
-    left = remaining(run)
+    left = _likely(run, remaining(run))
     policy = run.header.profile.policy
     visits = [visit for visits in left.rounds for visit in visits]
+    proposals = _proposals_to_come(run)
     if wants_open_load(run.header.profile):
         visits += _open_to_come(run, visits)
     closed = [visit for visit in visits if not isinstance(visit.load, Open)]
@@ -44,10 +51,34 @@ def seconds_left(run: Run) -> float:
     return (
         len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
-        + (len(closed) + extra + again) * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
+        + (len(closed) + extra + again + proposals)
+        * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
         + sum(map(window_seconds, visits))
-        + (compiles_left(run, left) + compiled_again) * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
+        + (compiles_left(run, left) + compiled_again + proposals)
+        * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
     )
+
+
+def _likely(run: Run, left: Remaining) -> Remaining:
+    """Leave out as many visits of later rounds as a race is likely to drop before it comes to them."""
+    if not is_race(run.header.profile):
+        return left
+    last = run.header.profile.policy.rounds - 1
+    rounds = [
+        visits[: ceil(len(visits) * KEPT ** min(ahead, 2))] if visits[0].round <= last else visits
+        for ahead, visits in enumerate(left.rounds)
+    ]
+    return structs.replace(left, rounds=tuple(rounds))
+
+
+def _proposals_to_come(run: Run) -> int:
+    """Return how many configurations a search by proposals has still to visit, at the most."""
+    profile, plan = run.header.profile, planned(run)
+    records = [entry.record for entry in run.entries]
+    if profile.search != "tpe" or plan is None or any(isinstance(one, Raced) for one in records):
+        return 0
+    made = sum(isinstance(one, Proposed) for one in records)
+    return max(0, min(profile.policy.trials, len(plan.configurations)) - made)
 
 
 def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:

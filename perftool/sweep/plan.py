@@ -3,6 +3,7 @@
 What is left to do of a plan, given a journal, is `sweep.remaining`'s.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -135,45 +136,83 @@ def _expanded(
             capabilities = device.capabilities if isinstance(device, DeviceFound) else ()
             for precision in grid.precisions:
                 resolved = inference_precision(precision, capabilities)
-                for configuration in _combined(grid, name, slugs[name], precision, resolved, host):
-                    yield configuration, device
+                for knobs in _knobs(grid, precision, resolved, device):
+                    for configuration in _combined(grid, name, slugs[name], precision, knobs, host):
+                        yield configuration, device
+
+
+def _knobs(
+    grid: Grid, precision: Precision, resolved: InferencePrecision, device: Device
+) -> Iterator[tuple[Explicit, str]]:
+    """Yield the settings that a grid asks for beside streams and threads, each with its part of the id.
+
+    What is no choice on a device is not swept: of pinning the first value stands for all, and which cores do
+    the work is left to OpenVINO.
+    """
+    choices = device.choices if isinstance(device, DeviceFound) else ()
+    pinning = grid.pinning if "ENABLE_CPU_PINNING" in choices else grid.pinning[:1]
+    threading = "ENABLE_HYPER_THREADING" in choices
+    cores = "SCHEDULING_CORE_TYPE" in choices
+    rests = grid.rest_precisions if precision == "INT8" else (resolved,)
+    for rest, pinned, hyper, kind in itertools.product(
+        rests,
+        pinning,
+        grid.hyper_threading if threading else ("auto",),
+        grid.core_types if cores else ("auto",),
+    ):
+        parts = [
+            "" if rest == resolved else f"-{rest}",
+            "" if pinned else "-nopin",
+            "" if hyper == "auto" else "-ht" if hyper else "-noht",
+            "" if kind == "auto" else f"-{kind.partition('_')[0].lower()}",
+        ]
+        setting = Explicit(
+            inference_precision=rest,
+            streams=1,
+            threads=1,
+            pinning=pinned,
+            hyper_threading=None if hyper == "auto" else hyper,
+            core_type=None if kind == "auto" else kind,
+        )
+        yield setting, "".join(parts)
 
 
 def _combined(
-    grid: Grid, name: str, slug: str, precision: Precision, resolved: InferencePrecision, host: HostInfo
+    grid: Grid, name: str, slug: str, precision: Precision, knobs: tuple[Explicit, str], host: HostInfo
 ) -> Iterator[Configuration]:
-    """Yield one precision on one device with every batch, streams and threads of its grid.
+    """Yield one precision on one device with every batch, streams, threads and requests of its grid.
 
-    Threads stand in the id only when the grid gives a number: then they were the user's choice.
+    Threads stand in the id only when the grid gives a number: then they were the user's choice; requests
+    only when there is more than one per stream.
     """
-    for batch in grid.batches:
-        for streams in grid.streams:
-            for threads in grid.threads:
-                suffix = "" if threads == "auto" else f"-t{threads}"
-                yield Configuration(
-                    id=f"{slug}-{precision.lower()}-b{batch}-s{streams}{suffix}",
-                    device=name,
-                    precision=precision,
-                    batch=batch,
-                    setting=Explicit(
-                        inference_precision=resolved,
-                        streams=streams,
-                        threads=resolve_threads(host, streams) if threads == "auto" else threads,
-                    ),
-                    requests=_requests(name, streams),
-                )
+    for batch, streams, threads, share in itertools.product(
+        grid.batches, grid.streams, grid.threads, grid.requests
+    ):
+        suffix = "" if threads == "auto" else f"-t{threads}"
+        suffix += "" if share == 1 else f"-r{share}x"
+        yield Configuration(
+            id=f"{slug}-{precision.lower()}-b{batch}-s{streams}{suffix}{knobs[1]}",
+            device=name,
+            precision=precision,
+            batch=batch,
+            setting=msgspec.structs.replace(
+                knobs[0],
+                streams=streams,
+                threads=resolve_threads(host, streams) if threads == "auto" else threads,
+            ),
+            requests=_requests(name, streams, share),
+        )
 
 
-def _requests(device: str, streams: int | Literal["auto"]) -> int | Literal["auto"]:
-    """Return the requests in flight: one per stream, on a BATCH device one whole device batch per stream.
+def _requests(device: str, streams: int | Literal["auto"], share: int) -> int | Literal["auto"]:
+    """Return the requests in flight: `share` per stream, on a BATCH device as many whole device batches.
 
     Fewer than the device's batch would wait for AUTO_BATCH_TIMEOUT at every batch. "auto" is safe there:
-    the plugin's optimal number is never below its batch (OpenVINO, auto_batch/src/compiled_model.cpp).
+    the plugin's optimal number is never below its batch (OpenVINO, auto_batch/src/compiled_model.cpp). It
+    has no multiples: how many streams there will be is not known before compiling.
     """
-    if not is_batching(device):
-        return streams
-    size = batch_size(device)
-    return "auto" if streams == "auto" or size is None else size * streams
+    size = batch_size(device) if is_batching(device) else 1
+    return "auto" if streams == "auto" or size is None else size * streams * share
 
 
 def _unable(configuration: Configuration, device: Device, host: HostInfo) -> str | None:

@@ -18,7 +18,7 @@ import tomli_w
 
 import perftool
 from perftool.errors import InputError, UsageError
-from perftool.spec import Builtin, Dataset, ModelSource, Profile
+from perftool.spec import Bound, Builtin, Dataset, ModelSource, Objective, Profile
 from perftool.sweep.invalid import explain, nearest
 
 SUFFIX = ".toml"
@@ -95,12 +95,13 @@ def override(
     visit_seconds: float | None = None,
     extra_visits: int | None = None,
     carry_percentile: bool | None = None,
-    objective: str | None = None,
+    objective: Objective | None = None,
     latency_ms: float | None = None,
     slo_ms: float | None = None,
     percentile: int | None = None,
     accuracy_drop_pp: float | None = None,
     memory_mb: float | None = None,
+    bounds: Sequence[Bound] | None = None,
     calibration_images: int | None = None,
     evaluation_images: int | None = None,
     seed: int | None = None,
@@ -108,7 +109,8 @@ def override(
     """Replace single fields, as command line options do; None leaves a field, `inf` lifts a limit.
 
     Devices, precisions, batches, streams and threads are replaced in every grid, image counts for built-in
-    images and data sets alike. Raises UsageError that names the option at fault.
+    images and data sets alike. A limit replaces those on the same metric, and leaves the others. Raises
+    UsageError that names the option at fault.
     """
     data = msgspec.to_builtins(profile)
     lists = {
@@ -137,8 +139,18 @@ def override(
         "accuracy_drop_pp": accuracy_drop_pp,
         "memory_mb": memory_mb,
     }
+    from perftool.analysis.wishes import replaced  # SciPy comes with the metrics, and a journal takes none.
+
     data["policy"].update(_given(policy))
-    data["limits"].update(_given(limits))
+    own = replaced(
+        profile.limits,
+        bounds or (),
+        latency=latency_ms is not None,
+        drop=accuracy_drop_pp is not None,
+        memory=memory_mb is not None,
+        percentile=percentile,
+    )
+    data["limits"] = {**msgspec.to_builtins(own), **_given(limits)}
     data.update(_given({"objective": objective, "search": search, "seed": seed}))
     if loads is not None:
         data["loads"] = list(loads)
@@ -148,6 +160,23 @@ def override(
     if isinstance(overridden, Profile):
         return overridden
     raise UsageError(f"{_option(overridden[0])}: {overridden[1]}")
+
+
+def rewished(profile: Profile, *, objective: Objective | None = None, **wishes: Any) -> Profile:
+    """Replace the objective and limits of a run's profile, as `override` does, for choosing again.
+
+    Another objective than the rate has no use for the rate's bound. Raises UsageError that names the option.
+    """
+    if objective is not None and objective != "rate":
+        limits = msgspec.structs.replace(profile.limits, slo_ms=None)
+        profile = msgspec.structs.replace(profile, objective=objective, limits=limits)
+    elif (objective or profile.objective) == "rate" and _lifted(wishes.get("slo_ms"), profile.limits.slo_ms):
+        raise UsageError("--objective rate goes with --slo-ms: the bound that the rate is to hold")
+    return override(profile, objective=objective, **wishes)
+
+
+def _lifted(given: float | None, own: float | None) -> bool:
+    return given == math.inf or (given is None and own is None)
 
 
 def to_toml(profile: Profile) -> str:
@@ -216,7 +245,37 @@ def _decode(data: dict[str, Any]) -> Profile | _Fault:
         return "seed", f"expected an integer >= 0, got {profile.seed}"
     if profile.objective == "rate" and profile.limits.slo_ms is None:
         return "limits.slo_ms", 'missing; the objective "rate" compares the rates that hold this bound'
-    return _empty(profile) or profile
+    return _wishes(profile) or _empty(profile) or _measuring(profile)
+
+
+def _wishes(profile: Profile) -> _Fault | None:
+    """Return the first limit or weight on a metric that makes no sense."""
+    if not (isinstance(profile.objective, dict) or profile.limits.bounds):
+        return None
+    from perftool.analysis.wishes import checked_bound, checked_weights  # SciPy comes with the metrics.
+
+    try:
+        if isinstance(profile.objective, dict):
+            checked_weights(profile.objective)
+    except InputError as error:
+        return "objective", str(error)
+    for index, bound in enumerate(profile.limits.bounds):
+        try:
+            checked_bound(bound)
+        except InputError as error:
+            return f"limits.bounds[{index}]", str(error)
+    return None
+
+
+def _measuring(profile: Profile) -> Profile:
+    """Add the loads that limits and weights are read from: what is asked about is measured."""
+    if not (isinstance(profile.objective, dict) or profile.limits.bounds):
+        return profile
+    from perftool.analysis.wishes import loads_of
+
+    wanted = loads_of(profile.objective, profile.limits)
+    missing = tuple(load for load in wanted if load not in profile.loads)
+    return msgspec.structs.replace(profile, loads=(*profile.loads, *missing)) if missing else profile
 
 
 def _numbers(value: object, path: str) -> Iterator[tuple[str, int | float]]:

@@ -11,7 +11,18 @@ from typing import Literal
 from msgspec import Struct
 
 from perftool.errors import PerftoolError
-from perftool.journal import ATTEMPTS, MEASURING, Entry, Planned, Record, Run, Started
+from perftool.journal import (
+    ATTEMPTS,
+    MEASURING,
+    Entry,
+    Planned,
+    Proposed,
+    Raced,
+    Record,
+    Run,
+    Started,
+    Twin,
+)
 from perftool.record import Compiled, Evaluated, Failed, Prepared
 from perftool.spec import (
     WEIGHT_FORMAT,
@@ -51,7 +62,8 @@ class GivenUp(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Remaining(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is left to do. `rounds` holds the rounds with visits left, in order, each in its random order.
 
-    Repeats of disturbed visits come at the end of their round, rounds of open load after the others.
+    What a race dropped, and what compiled to the same as another, has none. Repeats of disturbed visits come
+    at the end of their round, rounds of open load after the others.
     """
 
     prepare: tuple[WeightFormat, ...]
@@ -77,11 +89,12 @@ def remaining(run: Run) -> Remaining:
         raise PerftoolError("this run's journal holds no plan yet")
     unprepared = _unprepared(records)
     given_up = tuple(_given_up(plan, records, unprepared))
-    dropped = {one.configuration for one in given_up}
+    dropped = {one.configuration for one in given_up} | left_behind(records)
     evaluations = tuple(_evaluations(run, plan, records, unprepared))
-    rounds = _kept(rounds_left(run, plan.configurations, records), dropped)
+    searched = tuple(one for one in plan.configurations if one.id not in unproposed(run, plan))
+    rounds = _kept(rounds_left(run, searched, records), dropped)
     if not rounds and wants_open_load(run.header.profile):
-        rounds = _kept(open_rounds_left(run, plan.configurations, records), dropped)
+        rounds = _kept(open_rounds_left(run, searched, records), dropped)
     prepared = {r.weight_format for r in records if isinstance(r, Prepared)}
     needed = {evaluation.weight_format for evaluation in evaluations}
     needed |= {visit.configuration.weight_format for left in rounds for visit in left}
@@ -102,6 +115,25 @@ def _kept(rounds: Iterable[tuple[VisitLeft, ...]], dropped: set[str]) -> list[tu
 def planned(run: Run) -> Planned | None:
     """Return the run's plan, None when the run ended before it was made."""
     return next((e.record for e in reversed(run.entries) if isinstance(e.record, Planned)), None)
+
+
+def left_behind(records: Iterable[Record]) -> set[str]:
+    """Return what is measured no more: a race dropped it, or another configuration stands for it."""
+    found: set[str] = set()
+    for record in records:
+        if isinstance(record, Raced):
+            found.update(drop.configuration for drop in record.drops)
+        elif isinstance(record, Twin):
+            found.add(record.configuration)
+    return found
+
+
+def unproposed(run: Run, plan: Planned) -> set[str]:
+    """Return the configurations that a search by proposals has not come to; of another search none."""
+    if run.header.profile.search != "tpe":
+        return set()
+    proposed = {e.record.configuration for e in run.entries if isinstance(e.record, Proposed)}
+    return {one.id for one in plan.configurations if not one.baseline} - proposed
 
 
 def next_incarnation(entries: Iterable[Entry], configuration: str) -> int:
@@ -147,12 +179,14 @@ def _evaluations(
     done = [record for record in records if isinstance(record, Evaluated)]
     failures = Counter(r.subject for r in records if isinstance(r, Failed) and r.stage == "evaluate")
     offered: set[str] = set()
-    for label, device, executes, setting in _wanted(run, plan, records):
+    wanted = list(_wanted(run, plan, records))
+    for label, device, executes, setting in wanted:
         weight_format: WeightFormat = "fp32" if label == "default" else WEIGHT_FORMAT[label]
         subject = f"{weight_format} on {device} in {executes or 'the default precision'}"
         if subject in offered or failures[subject] >= ATTEMPTS or weight_format in unprepared:
             continue
-        if any(_answers(record, label, weight_format, device, executes) for record in done):
+        others = {each[2] for each in wanted if each[:2] == (label, device)} - {executes}
+        if any(_answers(record, label, weight_format, device, executes, others) for record in done):
             continue
         offered.add(subject)
         yield Evaluation(
@@ -190,12 +224,16 @@ def _answers(
     weight_format: WeightFormat,
     device: str,
     executes: str | None,
+    others: set[str | None],
 ) -> bool:
     """Tell whether a recorded evaluation is the one wanted.
 
     It is when file, device and executed precision agree; or when it was made under the very label, and the
-    device resolved the precision to another than was asked: asking again would give the same.
+    device resolved the precision to another than was asked: asking again would give the same. `others` are
+    the precisions that the same label is wanted in too (an INT8 file's rest): those are not this one.
     """
     if record.device != device or record.weight_format != weight_format:
         return False
-    return record.precision == label or record.inference_precision == executes
+    if record.inference_precision == executes:
+        return True
+    return record.precision == label and record.inference_precision not in others

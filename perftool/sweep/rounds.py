@@ -166,8 +166,8 @@ def generation_of(visit: Visited | Offered, policy: Policy, fresh: Mapping[int, 
     return fresh[visit.round] if visit.round in fresh else generation(visit.round, policy)
 
 
-def visit_job(visit: VisitLeft, policy: Policy) -> Visit | Offer:
-    """Return the job that makes a visit."""
+def visit_job(visit: VisitLeft, policy: Policy, *, short: bool = False) -> Visit | Offer:
+    """Return the job that makes a visit; a `short` one is a race's scout."""
     if isinstance(visit.load, Open):
         return Offer(
             load=visit.load,
@@ -181,7 +181,7 @@ def visit_job(visit: VisitLeft, policy: Policy) -> Visit | Offer:
         load=visit.load,
         round=visit.round,
         position=visit.position,
-        visit_seconds=policy.visit_seconds,
-        completions_per_request=policy.completions_per_request,
+        visit_seconds=policy.scout_seconds if short else policy.visit_seconds,
+        completions_per_request=policy.scout_completions if short else policy.completions_per_request,
         warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
     )

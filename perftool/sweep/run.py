@@ -32,8 +32,10 @@ from perftool.sweep.focus import next_focus
 from perftool.sweep.locks import hold
 from perftool.sweep.open_rounds import window_seconds
 from perftool.sweep.plan import plan
+from perftool.sweep.proposing import import_optuna
 from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
 from perftool.sweep.rounds import VisitLeft, visit_job
+from perftool.sweep.searching import decide, is_short, next_proposal, race_due, twin
 from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume
 
 #: How many distinct images a configuration's requests are pointed at in turn.
@@ -59,10 +61,13 @@ class Watcher(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     """Do a whole sweep into a new folder.
 
-    Raises InputError for a model, data set or weights that cannot be used, before the folder is made;
+    Raises InputError for a model, data set or weights that cannot be used, before the folder is made, and
+    UsageError for a search that takes what is not installed;
     DeviceMissingError when none of the profile's devices is there; ResumeRefusedError when the folder holds
     a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
     """
+    if profile.search == "tpe":
+        import_optuna()  # Refuses before anything is made.
     header = new_header(profile)
     images = images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)
@@ -255,6 +260,12 @@ class Sweep:
             self.append(survey())
             while True:
                 left = remaining(self.run)
+                if (proposed := next_proposal(self.run, left.rounds)) is not None:
+                    self.append(proposed)
+                    continue
+                if (after := race_due(self.run, left.rounds)) is not None:
+                    self.append(decide(self.run, after))
+                    continue
                 if left.nothing:
                     focus = next_focus(self.run)
                     if focus is None:
@@ -327,10 +338,14 @@ class Sweep:
             if not isinstance(compiled, Compiled):
                 self._children.drop(configuration.id)
                 return False
+            if same := twin(self.run, configuration, compiled):
+                self.append(same)
+                self._children.drop(configuration.id)
+                return True
             self._children.make_room()
         # A server that falls behind gives up when it is a whole schedule late.
         seconds = policy.visit_timeout_seconds + 3 * window_seconds(visit)
-        answer = child.ask(visit_job(visit, policy), seconds)
+        answer = child.ask(visit_job(visit, policy, short=is_short(self.run, visit)), seconds)
         self.append(recordable(answer))
         if isinstance(answer, Failed):
             self._children.drop(configuration.id)

@@ -11,7 +11,7 @@ from outcome import one_line
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-HEAVY = ("scipy", "matplotlib", "plotly", "openvino", "nncf", "cv2", "numpy", "tensorflow")
+HEAVY = ("scipy", "matplotlib", "plotly", "openvino", "nncf", "cv2", "numpy", "tensorflow", "optuna")
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:

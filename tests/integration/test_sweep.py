@@ -17,7 +17,7 @@ import pytest
 from outcome import one_line
 from tiny import write_tiny_model
 
-from perftool.journal import Finished, Focused, Run
+from perftool.journal import Finished, Focused, Raced, Run, Twin
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
@@ -381,3 +381,58 @@ def test_a_run_folder_that_holds_a_run_is_not_overwritten(
 def test_this_machine_is_free_again() -> None:
     with hold(["CPU"]):
         pass
+
+
+RACE = """
+name = "tiny-race"
+search = "race"
+
+[[grids]]
+precisions = ["FP32", "BF16"]
+batches = [1, 8, 32]
+streams = [1, 2, "auto"]
+pinning = [true, false]
+
+[policy]
+rounds = 6
+visit_seconds = 0.2
+scout_seconds = 0.05
+warmup_ceiling_seconds = 0.2
+extra_visits = 0
+confirm_rounds = 0
+
+[limits]
+accuracy_drop_pp = inf
+"""
+
+
+def test_a_race_drops_with_reasons_and_measures_what_is_the_same_once(
+    perftool: Command, tiny: Path, tmp_path: Path
+) -> None:
+    profile = tmp_path / "race.toml"
+    profile.write_text(RACE)
+    folder = tmp_path / "run"
+    made = perftool(
+        "sweep", tiny, "--profile", profile, "--out", folder, "--evaluation-images", 4, "--json", seconds=400
+    )
+    assert made.returncode == 0, made.stderr
+    document = json.loads(made.stdout)
+    run = read(folder)
+    assert [raced.round for raced in records(run, Raced)] == [0, 1, 2, 3, 4]
+    shown = {one["id"]: one for one in document["configurations"]}
+    for raced in records(run, Raced):
+        for drop in raced.drops:
+            assert shown[drop.configuration]["dropped"] == {"by": drop.by, "reason": drop.reason}
+            rounds = {v.round for v in records(run, Visited) if v.configuration == drop.configuration}
+            assert max(rounds) == raced.round
+    twins = records(run, Twin)
+    assert twins, '"auto" streams compile to a number that the grid has too'
+    for twin in twins:
+        assert shown[twin.configuration]["status"] == "skipped"
+        assert twin.of in shown[twin.configuration]["reason"]
+        assert not [v for v in records(run, Visited) if v.configuration == twin.configuration]
+    windows = {round: [v.window_ns for v in records(run, Visited) if v.round == round] for round in (0, 5)}
+    assert min(windows[0]) < 0.2e9 <= max(windows[5])
+    chosen = shown[document["recommendation"]["id"]]
+    assert chosen["dropped"] is None
+    assert chosen["visits"] >= 6

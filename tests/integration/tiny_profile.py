@@ -2,6 +2,7 @@
 
 PROFILE = """
 name = "tiny"
+search = "grid"
 loads = ["closed", "sync"]
 
 [[grids]]

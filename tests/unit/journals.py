@@ -63,6 +63,7 @@ class Measured:
     resolved: dict[str, str] | None = None
     factors: tuple[float, ...] = ()
     other_load: float | None = None
+    image_j: float | None = None
 
     @property
     def id(self) -> str:
@@ -216,8 +217,16 @@ def visited(one: Measured, turn: int, position: int, fps: float, requests: int, 
         window_ns=int(window_ns),
         load_rss_bytes=round(one.memory_mb * 1e6),
         peak_rss_bytes=round(one.memory_mb * 1e6),
-        conditions=Conditions(other_load=one.other_load, steal=None, frequency_mhz=None, energy_j=None),
+        conditions=Conditions(
+            other_load=one.other_load, steal=None, frequency_mhz=None, energy_j=_drawn(one, requests)
+        ),
     )
+
+
+def _drawn(one: Measured, requests: int) -> float | None:
+    """Return the joules of a visit, its one warm-up request and its drain included."""
+    made = 1 + one.completions + (requests if requests > 1 else 0)
+    return None if one.image_j is None else one.image_j * made * one.batch
 
 
 def evaluated(

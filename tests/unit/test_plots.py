@@ -51,6 +51,18 @@ def test_labels_cover_neither_each_other_nor_stick_out(run: Run) -> None:
     assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 and box.y1 <= frame.y1 for box in boxes)
 
 
+def test_the_front_that_is_drawn_is_that_of_the_two_axes() -> None:
+    summary = summarize(nine())
+    found = choose(summary, "throughput", Limits())
+    assert len(found.pareto) > 2, "the front of all four respects"
+    with matplotlib.rc_context(STYLE):
+        figure = throughput_against_latency(summary, found)
+    assert figure is not None
+    (line,) = [line for line in figure.axes[0].get_lines() if line.get_linestyle() == "--"]
+    assert len(line.get_xdata()) == 2
+    assert "front of these two" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_the_heat_map_has_a_panel_for_each_precision_and_shows_gaps() -> None:
     summary = summarize(nine())
     with matplotlib.rc_context(STYLE):

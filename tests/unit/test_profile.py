@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from perftool.errors import InputError, UsageError
 from perftool.spec import (
     Accuracy,
+    Bound,
     Builtin,
     Dataset,
     Grid,
@@ -25,7 +26,7 @@ from perftool.spec import (
     ReferenceModel,
     WeightedModel,
 )
-from perftool.sweep.profile import load_profile, override, schema_text, shipped, to_toml
+from perftool.sweep.profile import load_profile, override, rewished, schema_text, shipped, to_toml
 
 FOLDER = Path(__file__).parents[2] / "profiles"
 HEAD = 'name = "mine"\n'
@@ -44,7 +45,7 @@ def fault(tmp_path: Path, text: str | bytes) -> str:
 
 
 def test_the_shipped_profiles_are_these() -> None:
-    assert shipped() == ("full", "latency", "quick", "serving", "throughput")
+    assert shipped() == ("full", "latency", "quick", "serving", "throughput", "wide")
     for name in shipped():
         assert load_profile(name).name == name
 
@@ -80,7 +81,8 @@ def test_the_schema_knows_the_fields() -> None:
 def test_profiles_of_an_installed_package_are_found(tmp_path: Path) -> None:
     package = tmp_path / "perftool"
     source = FOLDER.parent / "perftool"
-    for path in [*source.glob("*.py"), *(source / "sweep").glob("*.py")]:
+    parts = [source, source / "sweep", source / "analysis"]
+    for path in [path for part in parts for path in part.glob("*.py")]:
         copy = package / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
@@ -120,6 +122,18 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
         ("[policy]\nmemory_share = 2", "policy.memory_share: expected a number > 0 and <= 1, got 2"),
         ("[policy]\nroundz = 3", "policy.roundz: unknown field; did you mean rounds?"),
         ("[limits]\nlatency_ms = 0", "limits.latency_ms: expected a number > 0, got 0"),
+        (
+            '[[limits.bounds]]\nmetric = "peak_rs"\nway = "<="\nvalue = 1',
+            "limits.bounds[0]: peak_rs: no such metric; did you mean peak_rss?",
+        ),
+        (
+            '[[limits.bounds]]\nmetric = "peak_rss"\nway = ">="\nvalue = 1',
+            "limits.bounds[0]: peak_rss >= 1: of peak_rss lower is better, so its limit is written <=",
+        ),
+        (
+            '[[limits.bounds]]\nmetric = "peak_rss"\nway = "<"\nvalue = 1',
+            'limits.bounds[0].way: expected one of "<=", ">=", got "<"',
+        ),
         ("[limits]\nlatency_ms = nan", "limits.latency_ms: expected a finite number, got nan"),
         ("[limits]\npercentile = 51", "limits.percentile: expected one of 50, 90, 95, 99, got 51"),
         (
@@ -160,7 +174,16 @@ def test_a_fault_names_the_field_and_what_is_expected(tmp_path: Path, body: str,
         ("loads = []\n" + HEAD + GRID, "loads: expected at least one entry, got an empty list"),
         (
             'objective = "fast"\n' + HEAD + GRID,
-            'objective: expected one of "latency", "rate", "throughput", got "fast"',
+            'objective: expected one of "efficiency", "latency", "rate", "throughput" or a table, '
+            'each entry a number, got "fast"',
+        ),
+        (
+            'objective = { throughput = "a" }\n' + HEAD + GRID,
+            'objective.throughput: expected a number, got "a"',
+        ),
+        (
+            "objective = { throughput = 1, latency_p50 = -1 }\n" + HEAD + GRID,
+            "objective: latency_p50: expected a weight above zero, got -1",
         ),
         (HEAD + "seed = = 3\n", "line 2, column 8: Invalid value"),
         (HEAD + "\nseed", "line 3: Expected '=' after a key in a key/value pair"),
@@ -242,6 +265,47 @@ def test_a_wrong_option_is_named() -> None:
         override(quick, streams=())
 
 
+def bound(metric: str, value: float, way: str = "<=") -> Bound:
+    return Bound(metric=metric, way=way, value=value)
+
+
+def test_a_limit_replaces_those_on_its_metric_and_leaves_the_others() -> None:
+    own = msgspec.structs.replace(
+        load_profile("quick"),
+        limits=Limits(latency_ms=30, percentile=95, memory_mb=500, bounds=(bound("compile", 900),)),
+    )
+    tighter = override(own, bounds=(bound("latency_p95", 20), bound("throughput", 9, ">=")))
+    assert tighter.limits == Limits(
+        percentile=95,
+        memory_mb=500,
+        bounds=(bound("compile", 900), bound("latency_p95", 20), bound("throughput", 9, ">=")),
+    )
+    assert override(tighter, latency_ms=40).limits.latency_ms == 40
+    assert bound("latency_p95", 20) not in override(tighter, latency_ms=40).limits.bounds
+    lifted = override(tighter, bounds=(bound("peak_rss", math.inf), bound("compile", math.inf)))
+    assert lifted.limits.memory_mb is None
+    assert [one.metric for one in lifted.limits.bounds] == ["latency_p95", "throughput"]
+    both = override(own, memory_mb=400, bounds=(bound("peak_rss", 450),)).limits
+    assert (both.memory_mb, both.bounds[-1]) == (400, bound("peak_rss", 450)), "the stricter is held"
+
+
+def test_what_is_weighed_or_limited_is_measured() -> None:
+    quick = load_profile("quick")
+    assert override(quick, objective={"throughput": 1.0, "latency_sync": 0.5}).loads == ("closed", "sync")
+    assert override(quick, bounds=(bound("end_to_end_ratio", 0.9, ">="),)).loads == ("closed", "end_to_end")
+    assert override(quick, objective={"throughput": 1.0}).loads == quick.loads
+
+
+def test_choosing_again_keeps_a_runs_own_wishes_but_those_that_are_given() -> None:
+    serving = override(load_profile("serving"), slo_ms=50, percentile=99)
+    assert rewished(serving) == serving
+    assert rewished(serving, memory_mb=300).limits == msgspec.structs.replace(serving.limits, memory_mb=300)
+    other = rewished(serving, objective="throughput")
+    assert (other.objective, other.limits.slo_ms) == ("throughput", None)
+    with pytest.raises(UsageError, match="--objective rate goes with --slo-ms"):
+        rewished(load_profile("quick"), objective="rate")
+
+
 # ---------------------------------------------------------------- writing back
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
@@ -280,13 +344,19 @@ profile_values = st.builds(
         memory_share=st.floats(1e-6, 1.0),
     ),
     accuracy=st.builds(Accuracy, synthetic=image_counts, dataset=image_counts),
-    objective=st.sampled_from(["throughput", "latency"]),
+    objective=st.sampled_from(["throughput", "latency", "efficiency"])
+    | st.dictionaries(st.sampled_from(["throughput", "latency_p50", "peak_rss"]), positive, min_size=1),
     limits=st.builds(
         Limits,
         latency_ms=st.none() | positive,
         percentile=st.sampled_from([50, 90, 95, 99]),
         accuracy_drop_pp=st.none() | st.floats(-100, 100),
         memory_mb=st.none() | positive,
+        bounds=st.lists(
+            st.builds(Bound, metric=st.just("latency_p90"), way=st.just("<="), value=positive)
+            | st.builds(Bound, metric=st.just("throughput"), way=st.just(">="), value=positive),
+            max_size=2,
+        ).map(tuple),
     ),
     seed=st.integers(0, 2**63 - 1),
 )

@@ -13,14 +13,14 @@ from journals import BASELINES, EVALUATIONS, Journal, Measured, changed, forty, 
 from rich.cells import cell_len
 from rich.console import Console
 
-from perftool.analysis.choose import choose
 from perftool.analysis.metrics import LATENCY_SYNC, THROUGHPUT
+from perftool.analysis.stability import recommend
 from perftool.analysis.stats import Estimate
 from perftool.analysis.summary import summarize
 from perftool.journal import Run
 from perftool.render.numbers import plain, with_interval
 from perftool.render.tables import best_first, recommendation_view, run_view
-from perftool.spec import Limits, Objective
+from perftool.spec import Bound, Limits, Objective
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -30,7 +30,7 @@ def shown(
 ) -> str:
     """Print a run's tables and all reasons as a terminal of a width without colours would show them."""
     summary = summarize(run, name="a-run")
-    recommendation = choose(summary, objective, limits or Limits())
+    recommendation = recommend(summary, objective, limits or Limits())
     text = io.StringIO()
     console = Console(file=text, width=100, no_color=True, color_system=None)
     console.print(*run_view(summary, recommendation))
@@ -50,7 +50,9 @@ def test_goldens(name: str, text: str) -> None:
     assert text == (GOLDENS / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("objective", ["throughput", "latency"])
+@pytest.mark.parametrize(
+    "objective", ["throughput", "latency", "efficiency", {"throughput": 1.0, "latency_p50": 0.5}]
+)
 @pytest.mark.parametrize("run", [three(), nine(), forty()], ids=["three", "nine", "forty"])
 def test_a_hundred_columns_are_enough(run: Run, objective: Objective) -> None:
     text = shown(run, objective)
@@ -77,6 +79,31 @@ def test_rows_are_sorted_by_the_objective_and_marked() -> None:
     latency = best_first(summary.configurations, LATENCY_SYNC)
     assert latency[0].id == "cpu-int8-b1-s1" and latency[-1].latency_sync_ms is None
     assert best_first(summary.configurations, THROUGHPUT)[0].id == "cpu-int8-b1-s2"
+
+
+def test_what_was_asked_is_told_whole_however_long_it_is() -> None:
+    bounds = tuple(
+        Bound(metric=name, way=way, value=100.5)
+        for name, way in (("compile_rss", "<="), ("latency_sync_p95", "<="), ("efficiency", ">="))
+    )
+    weights: Objective = {"throughput": 1.0, "latency_p50": 0.5, "first_inference": 0.25}
+    text = " ".join(shown(nine(), weights, Limits(latency_ms=90, bounds=bounds)).replace("│", " ").split())
+    assert (
+        "asked: throughput=1,latency_p50=0.5,first_inference=0.25, p50 <= 90 ms, drop <= 1 pp, "
+        "compile_rss <= 100.5 MB, latency_sync_p95 <= 100.5 ms, efficiency >= 100.5 images/J"
+    ) in text
+
+
+def test_the_column_of_the_objective_and_what_would_change_the_choice_are_shown() -> None:
+    weighted = shown(nine(), {"throughput": 1.0, "latency_p50": 0.5})
+    assert "Pareto front: nothing is better in score, p50, drop and memory at once" in weighted
+    assert "score: throughput=1,latency_p50=0.5, in times that of cpu-baseline-throughput" in weighted
+    assert " 2.068 " in next(line for line in weighted.splitlines() if line.startswith(">* cpu-int8-b1-s1"))
+    assert "with a weight of latency_p50 below " in weighted
+    tail = shown(nine(), "latency", Limits(percentile=95))
+    assert "alone p95" in tail and "recommendation: latency p95, drop <= 1 pp" in tail
+    plain_run = shown(nine(), limits=Limits(accuracy_drop_pp=0.5))
+    assert "relaxing top1_drop from 0.5 to 1 pp: cpu-int8-b1-s2 wins (1.9" in plain_run
 
 
 def test_markup_and_control_characters_in_names_are_shown_not_obeyed() -> None:

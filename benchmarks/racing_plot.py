@@ -1,0 +1,76 @@
+"""Where a race spent its time, beside what measuring everything found: a picture."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from perftool.analysis.stats import Estimate
+
+FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks"
+NAME = "racing.png"
+#: Shades and markers that a black-and-white print tells apart.
+STYLES = {"INT8": ("o", "#0b3c5d"), "BF16": ("s", "#d98324"), "FP32": ("^", "#8c8c8c")}
+
+
+class Spent(Struct, frozen=True, kw_only=True):
+    """A configuration: its throughput when all were measured, the seconds spent on it, how often it won."""
+
+    id: str
+    precision: str
+    throughput_fps: Estimate
+    exhaustive_s: float
+    race_s: float
+    chosen: int
+
+
+def draw(spent: list[Spent], races: int) -> str:
+    """Draw configurations by rank, fastest first; return the file's path relative to the page."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (above, below) = pyplot.subplots(
+        2, 1, figsize=(10, 7), sharex=True, height_ratios=(3, 2), layout="constrained"
+    )
+    for precision, (marker, colour) in STYLES.items():
+        ranks = [rank for rank, one in enumerate(spent, start=1) if one.precision == precision]
+        found = [spent[rank - 1].throughput_fps for rank in ranks]
+        points = [one.point for one in found]
+        reach = [
+            [one.point - (one.low if one.low is not None else one.point) for one in found],
+            [(one.high if one.high is not None else one.point) - one.point for one in found],
+        ]
+        above.errorbar(
+            ranks, points, yerr=reach, fmt=marker, color=colour, label=precision, markersize=5, linewidth=1
+        )
+    for rank, one in enumerate(spent, start=1):
+        if one.chosen:
+            above.annotate(
+                f"chosen by {one.chosen} of {races} races",
+                (rank, one.throughput_fps.point),
+                xytext=(14, 12 - 14 * (rank - 1)),
+                textcoords="offset points",
+                fontsize=9,
+                arrowprops={"arrowstyle": "-", "linewidth": 0.7},
+            )
+    above.set_ylabel("throughput, images/s\n(95 % intervals)")
+    above.set_ylim(bottom=0)
+    above.legend(title="precision", frameon=False)
+    above.set_title("Everything measured for long, and what a race looked at")
+    ranks = list(range(1, len(spent) + 1))
+    below.bar(ranks, [one.exhaustive_s for one in spent], color="#d9d9d9", label="exhaustive", width=0.9)
+    below.bar(
+        ranks, [one.race_s for one in spent], color="#1a1a1a", label=f"race (median of {races})", width=0.9
+    )
+    below.set_yscale("log")
+    below.set_ylabel("measuring time, s")
+    below.set_xlabel("configurations, by rank of throughput when all are measured")
+    below.legend(frameon=False, ncols=2)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", linewidth=0.4, alpha=0.6)
+    FOLDER.mkdir(exist_ok=True)
+    figure.savefig(FOLDER / NAME, dpi=120)
+    pyplot.close(figure)
+    return f"{FOLDER.name}/{NAME}"

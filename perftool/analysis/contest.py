@@ -1,0 +1,174 @@
+"""What a race decides after a round: the figures of a run as a Field, and its Outcome in words.
+
+Which figures count is said here, how sure one must be in `racing`. Decides nothing that is stored as truth:
+`sweep.searching` turns the answer into a record.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import structs
+
+from perftool.analysis import metrics
+from perftool.analysis.choose import judgeable
+from perftool.analysis.limits import bounds
+from perftool.analysis.limits import misses as missed
+from perftool.analysis.metric import Metric
+from perftool.analysis.racing import DOUBT, SLACK, Array, Field, Mask, chance_above, noise_scale, race
+from perftool.analysis.result import ConfigurationResult, Series, Summary
+from perftool.journal import Drop
+from perftool.spec import Limits, Objective
+
+
+def contest(
+    summary: Summary, objective: Objective, limits: Limits, candidates: Sequence[ConfigurationResult]
+) -> tuple[tuple[Drop, ...], tuple[str, ...]]:
+    """Return what a race drops among the candidates, and what it keeps for the Pareto front alone.
+
+    Under an objective that has no figure for each round (a rate, a percentile) throughput stands for it:
+    what is beaten there, and no better in latency, is beaten. A visit that something else disturbed tells
+    against nobody, unless most of them were disturbed: such a machine is never quiet, and all speak.
+    """
+    limits, _ = judgeable(summary, limits)
+    metric = metrics.objective_metric(objective, limits, summary)
+    if metric.series is None:
+        metric = metrics.LATENCY_SYNC if objective == "latency" else metrics.THROUGHPUT
+    series = _undisturbed([summary.series[one.id] for one in candidates])
+    timed = _timed(metric, series)
+    keeps, misses = _limits(candidates, limits, series)
+    fixed, at_most = _fixed(candidates)
+    field = Field(timed=timed, fixed=fixed, fixed_at_most=at_most, keeps=keeps, misses=misses)
+    outcome = race(field)
+    drops = tuple(
+        Drop(
+            configuration=one.id,
+            by=candidates[by].id,
+            reason=_reason(metric, timed[0], at, int(by), one, candidates[by], limits),
+        )
+        for at, (one, by) in enumerate(zip(candidates, outcome.dropped_by, strict=True))
+        if by >= 0
+    )
+    front = [
+        one.id
+        for one, beaten, dropped in zip(candidates, outcome.beaten_by, outcome.dropped_by, strict=True)
+        if beaten >= 0 > dropped
+    ]
+    return drops, tuple(front)
+
+
+def _undisturbed(series: Sequence[Series]) -> list[Series]:
+    """Leave out the rounds in which a configuration was disturbed, where that is the exception."""
+    visits = sum(len(one.throughput_fps) for one in series)
+    if 2 * sum(len(one.disturbed) for one in series) > visits:
+        return list(series)
+    return [_without(one, one.disturbed) for one in series]
+
+
+def _without(series: Series, rounds: frozenset[int]) -> Series:
+    """Leave some rounds out of every figure that is kept by round."""
+    figures = {
+        name: {round: figure for round, figure in value.items() if round not in rounds}
+        for name, value in structs.asdict(series).items()
+        if isinstance(value, dict)
+    }
+    return structs.replace(series, **figures)
+
+
+def _timed(metric: Metric, series: Sequence[Series]) -> tuple[Array, ...]:
+    """Return the objective and the latency under full load, by round."""
+    assert metric.series is not None
+    objective = _logs([metric.series(one) for one in series], metric.better)
+    return objective, _logs([one.latency_ms for one in series], "lower")
+
+
+def _logs(figures: Sequence[dict[int, float]], better: str) -> Array:
+    """Return figures by round as logarithms, larger is better, nan where there is none."""
+    rounds = sorted({round for one in figures for round in one})
+    sign = 1.0 if better == "higher" else -1.0
+    return np.array(
+        [[sign * math.log(one[round]) if one.get(round) else math.nan for round in rounds] for one in figures]
+    ).reshape(len(figures), len(rounds))
+
+
+def _fixed(candidates: Sequence[ConfigurationResult]) -> tuple[Array, Array]:
+    """Return memory and accuracy: less memory by a share, or a smaller drop than another's interval holds."""
+    rows: list[list[float]] = []
+    at_most: list[list[float]] = []
+    for one in candidates:
+        memory = -math.log(one.peak_rss_mb) if one.peak_rss_mb else math.nan
+        drop = metrics.DROP.read(one)
+        low = drop.point if drop and drop.low is None else drop.low if drop else None
+        rows.append([memory - math.log1p(SLACK), -drop.point if drop else math.nan])
+        at_most.append([memory, -low if low is not None else math.nan])
+    return np.array(rows).reshape(-1, 2), np.array(at_most).reshape(-1, 2)
+
+
+def _limits(
+    candidates: Sequence[ConfigurationResult], limits: Limits, series: Sequence[Series]
+) -> tuple[Mask, Mask]:
+    """Return which limits each candidate surely keeps, and surely misses.
+
+    Of what does not change with more visits the point decides, as it will in the end.
+    """
+    held = bounds(limits)
+    keeps = np.zeros((len(candidates), len(held)), dtype=bool)
+    misses = np.zeros_like(keeps)
+    for column, (metric, bound) in enumerate(held):
+        median = _median_of(metric)
+        by_round = metric.series or (median.series if median else None)
+        if by_round is not None and bound > 0:
+            logs = _logs([by_round(one) for one in series], metric.better)
+            at = math.log(bound) if metric.better == "higher" else -math.log(bound)
+            scale = noise_scale(logs)
+            # A percentile lies above the median: where that exceeds the limit, so does the percentile.
+            misses[:, column] = chance_above(logs, at, scale) < DOUBT
+            if metric.series is not None:
+                keeps[:, column] = chance_above(-logs, -at, scale) < DOUBT
+                continue
+        for row, one in enumerate(candidates):
+            estimate = metric.read(one)
+            if estimate is None:
+                continue
+            if median is None:
+                keeps[row, column] = metric.keeps(estimate.point, bound)
+                misses[row, column] = not keeps[row, column]
+            else:
+                keeps[row, column] = estimate.high is not None and metric.keeps(estimate.high, bound)
+    return keeps, misses
+
+
+def _median_of(metric: Metric) -> Metric | None:
+    """Return the median of which a metric is a percentile; None where it is none."""
+    for percentiles in (metrics.LATENCY, metrics.LATENCY_ALONE):
+        if metric in percentiles.values():
+            return percentiles[50]
+    return None
+
+
+def _reason(
+    metric: Metric,
+    logs: Array,
+    at: int,
+    by: int,
+    one: ConfigurationResult,
+    other: ConfigurationResult,
+    limits: Limits,
+) -> str:
+    """Say in a sentence why a configuration is dropped."""
+    shared = logs[at] - logs[by]
+    shared = shared[~np.isnan(shared)]
+    rounds = f"{len(shared)} round{'s' if len(shared) != 1 else ''}"
+    what = metric.label.partition(",")[0]
+    factor = math.exp(float(np.median(shared)))
+    if metric.better == "lower":
+        told = f"{1 / factor:.2f}x the {what} of {other.id}"
+    else:
+        told = f"{factor:.2f}x the {what} of {other.id}"
+    told_limits = [
+        missed(held, estimate.point, bound)
+        for held, bound in bounds(limits)
+        if (estimate := held.read(one)) is not None and not held.keeps(estimate.point, bound)
+    ]
+    also = f"; {', '.join(told_limits)}" if told_limits else ""
+    return f"dropped after {rounds}: {told}, and no better in latency, accuracy or memory{also}"

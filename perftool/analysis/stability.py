@@ -1,0 +1,269 @@
+"""Say how stable a choice is: which limit or weight would have to change, and by how much, to change it.
+
+Asks `choose`'s own rules (`judgeable`, `verdicts_of`, `pick`) under the changed limit or weight, so it cannot
+disagree with them. A limit can only change what passes at the figures of the configurations themselves, so
+those are tried, from the present limit outwards and inwards, until the choice is another. Where weights turn
+is found by trying between those at which another configuration has the best score, then halving. One limit
+or weight is changed at a time.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct, structs
+
+from perftool.analysis import metrics, pareto
+from perftool.analysis.choose import choose, judgeable, pick, verdicts_of
+from perftool.analysis.leader import Ratios, ratio_of
+from perftool.analysis.limits import bounds, without
+from perftool.analysis.metric import Metric
+from perftool.analysis.result import ConfigurationResult, Recommendation, Summary, Switch
+from perftool.analysis.stats import Estimate
+from perftool.spec import Limits, Objective
+
+#: Weights are looked at up to this many times the present one, and down to that part of it.
+_FURTHEST = 1000.0
+#: Where weights turn is found to this relative width.
+_CLOSE = 0.002
+
+_Results = Sequence[ConfigurationResult]
+
+
+def recommend(summary: Summary, objective: Objective, limits: Limits) -> Recommendation:
+    """Choose, and say how stable the choice is."""
+    found = choose(summary, objective, limits)
+    return structs.replace(found, stability=switches(summary, found))
+
+
+def switches(summary: Summary, found: Recommendation) -> tuple[Switch, ...]:
+    """Return the nearest changes of a limit or a weight that change a recommendation.
+
+    For each limit: loosened, tightened. For each metric of the trade-off without one: from where on a limit
+    would. For each weight, beside the others as they are: more, less. What would let nothing pass is no
+    choice, and is left out.
+    """
+    judged, _ = judgeable(summary, found.limits)
+    question = _Question(
+        summary=summary,
+        objective=found.objective,
+        # Without a baseline a score decides alike, and is far quicker to read.
+        metric=metrics.objective_metric(found.objective, found.limits),
+        limits=judged,
+        refused=frozenset(one.id for one in found.refused),
+        chosen=found.id,
+        ratios=_remembering(),
+    )
+    limited = {metric.name: (metric, bound) for metric, bound in bounds(judged)}
+    seen: list[tuple[Metric, float | None]] = list(limited.values())
+    for metric in pareto.compared(summary.configurations, pareto.trade_off(question.metric)):
+        if metric.name not in limited and metric.name in metrics.METRICS:
+            seen.append((metric, None))
+    switched: list[Switch] = []
+    for metric, bound in seen:
+        switched += _limit(question, metric, bound)
+    if isinstance(found.objective, dict) and found.id is not None and len(found.objective) > 1:
+        for name in found.objective:
+            switched += _weight(question, found.objective, name)
+    return tuple(switched)
+
+
+class _Question(Struct, frozen=True, kw_only=True):
+    """What is asked again and again: who wins of those that pass."""
+
+    summary: Summary
+    objective: Objective
+    metric: Metric
+    limits: Limits
+    refused: frozenset[str]
+    chosen: str | None
+    ratios: Ratios
+
+    def passing(self, limits: Limits) -> list[ConfigurationResult]:
+        _, reasons = verdicts_of(self.summary, self.objective, self.metric, limits)
+        return [
+            one for one in self.summary.configurations if one.id not in reasons and one.id not in self.refused
+        ]
+
+    def winner(self, passing: _Results) -> str | None:
+        if not passing:
+            return None
+        return pick(self.summary, self.metric, passing, self.ratios).chosen.id
+
+    def gain(self, id: str) -> float | None:
+        if self.chosen is None:
+            return None
+        ratio, _ = self.ratios(self.summary, self.metric, id, self.chosen)
+        return ratio.point if ratio else None
+
+
+def _remembering() -> Ratios:
+    """Return a `ratio_of` that works out each pair once; it is for one summary and one metric."""
+    known: dict[tuple[str, str], tuple[Estimate | None, int]] = {}
+
+    def ratios(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Estimate | None, int]:
+        if (one, other) not in known:
+            known[one, other] = ratio_of(summary, metric, one, other)
+        return known[one, other]
+
+    return ratios
+
+
+# ---------------------------------------------------------------- limits
+
+
+def _limit(question: _Question, metric: Metric, bound: float | None) -> Iterator[Switch]:
+    """Give the nearest loosening of a limit, and the nearest tightening, that change the choice."""
+    others = question.passing(without(question.limits, {metric.name}))
+    known = [(value, one) for one in others if (value := metric.value(one)) is not None]
+    strict = sorted({value for value, _ in known}, reverse=metric.better == "lower")
+    if bound is not None:
+        looser = [value for value in reversed(strict) if not metric.keeps(value, bound)]
+        for index, value in enumerate(looser):
+            winner = question.winner([one for each, one in known if metric.keeps(each, value)])
+            if winner is not None and winner != question.chosen:
+                further = looser[index + 1] if index + 1 < len(looser) else None
+                yield _loosened(question, metric, bound, _short(metric, value, further, inward=False), winner)
+                break
+        strict = [value for value in strict if metric.keeps(value, bound)]
+    if question.chosen not in {one.id for _, one in known}:
+        return
+    for index in range(1, len(strict)):
+        value, last = strict[index], strict[index - 1]
+        winner = question.winner([one for each, one in known if metric.keeps(each, value)])
+        if winner is not None and winner != question.chosen:
+            yield _tightened(question, metric, bound, _short(metric, last, value, inward=True), winner)
+            break
+
+
+def _loosened(question: _Question, metric: Metric, now: float, then: float, id: str) -> Switch:
+    gain = question.gain(id)
+    times = f" ({gain:.2f}x)" if gain is not None else ""
+    return Switch(
+        metric=metric.name,
+        change="relax",
+        now=now,
+        then=then,
+        id=id,
+        gain=gain,
+        text=f"relaxing {metric.name} from {now:.10g} to {then:.10g} {metric.unit}: {id} wins{times}",
+    )
+
+
+def _tightened(question: _Question, metric: Metric, now: float | None, then: float, id: str) -> Switch:
+    what = "with a limit on" if now is None else "tightening"
+    beyond = "below" if metric.better == "lower" else "above"
+    return Switch(
+        metric=metric.name,
+        change="tighten",
+        now=now,
+        then=then,
+        id=id,
+        gain=question.gain(id),
+        text=f"{what} {metric.name} {beyond} {then:.10g} {metric.unit}: {id} wins",
+    )
+
+
+def _short(metric: Metric, value: float, end: float | None, *, inward: bool) -> float:
+    """Return the shortest number between a value and another that it must not reach; else the value.
+
+    Outwards, a limit there lets the value pass but not the other; inwards, any limit beyond it keeps the
+    value out, and some let the other pass.
+    """
+    down = (metric.better == "lower") == inward
+    for digits in range(metric.digits, 7):
+        scale: int = 10**digits
+        short: float = (math.floor if down else math.ceil)(value * scale) / scale
+        beyond = short <= value if down else short >= value
+        if beyond and (end is None or (short > end if down else short < end)):
+            return short
+    return value
+
+
+# ---------------------------------------------------------------- weights
+
+
+def _weight(question: _Question, weights: dict[str, float], name: str) -> Iterator[Switch]:
+    """Give the nearest larger weight of a metric, and the nearest smaller one, that change the choice."""
+    passing = question.passing(question.limits)
+    now = weights[name]
+
+    def winner(weight: float) -> str | None:
+        metric = metrics.objective_metric({**weights, name: weight}, question.limits)
+        asked = structs.replace(question, metric=metric, ratios=_remembering())
+        return asked.winner(passing)
+
+    turns = _turns(passing, weights, name)
+    changes: tuple[tuple[Literal["weigh more", "weigh less"], list[float]], ...] = (
+        ("weigh more", [weight for weight in turns if weight > now]),
+        ("weigh less", [weight for weight in reversed(turns) if weight < now]),
+    )
+    for change, ahead in changes:
+        found = _turning(winner, question.chosen, now, ahead, up=change == "weigh more")
+        if found is not None:
+            weight, id = found
+            beyond = "above" if change == "weigh more" else "below"
+            others = " and ".join(other for other in weights if other != name)
+            text = f"with a weight of {name} {beyond} {weight:.6g} (now {now:.6g}) beside {others}: {id} wins"
+            yield Switch(metric=name, change=change, now=now, then=weight, id=id, gain=None, text=text)
+
+
+def _turns(passing: _Results, weights: dict[str, float], name: str) -> list[float]:
+    """Return the weights of a metric at which another configuration gets the best score, ascending.
+
+    By logarithms a score is a line in that weight, and the best score the upper hull of the lines.
+    """
+    lines = []
+    for one in passing:
+        logs = {each: _log(metrics.named(each), one) for each in weights}
+        rest = sum(weight * logs[each] for each, weight in weights.items() if each != name)
+        lines.append((rest, logs[name]))
+    turns: list[float] = []
+    rest, slope = max(lines)
+    at = 0.0
+    while True:
+        steeper = [((rest - a) / (b - slope), b, a) for a, b in lines if b > slope]
+        if not steeper:
+            return turns
+        at = max(at, min(steeper)[0])
+        _, slope, rest = max((each for each in steeper if each[0] <= at), key=lambda each: each[1:])
+        turns.append(at)
+
+
+def _log(metric: Metric, result: ConfigurationResult) -> float:
+    value = metric.value(result)
+    assert value is not None, "who passes has a score"
+    return math.log(value) if metric.better == "higher" else -math.log(value)
+
+
+def _turning(
+    winner: Callable[[float], str | None], chosen: str | None, now: float, ahead: Sequence[float], *, up: bool
+) -> tuple[float, str] | None:
+    """Return the nearest weight beyond which another wins, and who does; None where nobody does."""
+    end = now * _FURTHEST if up else now / _FURTHEST
+    within = [weight for weight in ahead if (weight < end if up else weight > end)]
+    marks = [now, *within, end]
+    tried = [math.sqrt(a * b) for a, b in itertools.pairwise(marks)] + [end]
+    same = now
+    for weight in tried:
+        id = winner(weight)
+        if id is None or id == chosen:
+            same = weight
+            continue
+        while abs(weight / same - 1) > _CLOSE:
+            middle = math.sqrt(weight * same)
+            between = winner(middle)
+            if between is None or between == chosen:
+                same = middle
+            else:
+                weight, id = middle, between
+        short = _rounded(weight, up=up)
+        return (short, id) if winner(short) == id else (weight, id)
+    return None
+
+
+def _rounded(weight: float, *, up: bool) -> float:
+    """Round a weight to three significant digits, away from where it is not yet enough."""
+    scale: float = 10.0 ** (2 - math.floor(math.log10(weight)))
+    return (math.ceil if up else math.floor)(weight * scale) / scale

@@ -1,0 +1,169 @@
+"""When a race decides, what its records do to what is left, and what a report says of it."""
+
+from dataclasses import replace
+
+from journals import BASELINES, EVALUATIONS, Journal, Measured, compiled
+from msgspec import structs
+
+from perftool.analysis.choose import choose
+from perftool.analysis.effort import short_of_samples
+from perftool.analysis.summary import summarize
+from perftool.journal import Entry, Planned, Proposed, Raced, Record, Run, Twin
+from perftool.record import Compiled, Visited
+from perftool.spec import Limits, Policy
+from perftool.sweep.remaining import remaining
+from perftool.sweep.searching import decide, is_short, race_due, twin
+
+FAST = Measured(precision="INT8", streams=2, fps=60.0, memory_mb=250)
+LEAN = Measured(precision="INT8", streams=1, fps=50.0, memory_mb=240)
+SLOW = Measured(precision="FP32", streams=2, fps=12.0, memory_mb=500)
+SLOWER = Measured(precision="FP32", streams=1, fps=11.0, memory_mb=490)
+ALL = (FAST, LEAN, SLOW, SLOWER, *BASELINES)
+UNLIMITED = Limits(accuracy_drop_pp=None)
+
+
+def after(rounds: int, *, search: str = "race", planned_rounds: int = 6, limits: Limits = UNLIMITED) -> Run:
+    """Return a run that has made so many whole rounds of ALL."""
+    measured = tuple(replace(one, rounds=rounds) for one in ALL)
+    journal = Journal(measured, evaluations=EVALUATIONS, finished=False)
+    return journal.run(search=search, policy=Policy(rounds=planned_rounds), limits=limits)
+
+
+def with_record(run: Run, *records: Record) -> Run:
+    last = run.entries[-1].at_ns
+    more = tuple(Entry(at_ns=last + at + 1, record=record) for at, record in enumerate(records))
+    return structs.replace(run, entries=(*run.entries, *more))
+
+
+def test_a_race_decides_between_rounds_only() -> None:
+    run = after(1)
+    assert race_due(run, remaining(run).rounds) == 0
+    decided = with_record(run, Raced(round=0, drops=(), front=()))
+    assert race_due(decided, remaining(decided).rounds) is None
+    begun = structs.replace(run, entries=(*run.entries, *after(2).entries[-1:]))
+    assert race_due(begun, remaining(begun).rounds) is None
+
+
+def test_nothing_races_in_a_grid_a_quick_look_or_before_the_first_round() -> None:
+    for run in (after(1, search="grid"), after(1, planned_rounds=4), after(0), after(6)):
+        assert race_due(run, remaining(run).rounds) is None
+
+
+def test_what_is_far_behind_in_everything_is_dropped_with_its_reason() -> None:
+    raced = decide(after(1), 0)
+    assert {one.configuration for one in raced.drops} == {SLOW.id, SLOWER.id}
+    assert raced.drops[0].by == FAST.id
+    assert raced.drops[0].reason == (
+        f"dropped after 1 round: 0.20x the throughput of {FAST.id}, "
+        "and no better in latency, accuracy or memory"
+    )
+
+
+def test_a_disturbed_visit_drops_nothing_unless_all_are() -> None:
+    disturbed = replace(SLOW, rounds=1, other_load=0.5)
+    others = tuple(replace(one, rounds=1) for one in ALL if one is not SLOW)
+    journal = Journal((disturbed, *others), evaluations=EVALUATIONS, finished=False)
+    run = journal.run(limits=UNLIMITED)
+    assert {one.configuration for one in decide(run, 0).drops} == {SLOWER.id}
+    everywhere = tuple(replace(one, rounds=1, other_load=0.5) for one in ALL)
+    run = Journal(everywhere, evaluations=EVALUATIONS, finished=False).run(limits=UNLIMITED)
+    assert {one.configuration for one in decide(run, 0).drops} == {SLOW.id, SLOWER.id}
+
+
+def test_a_dropped_configuration_has_no_visits_left_and_the_baselines_stay() -> None:
+    run = after(1)
+    run = with_record(run, decide(run, 0))
+    left = {visit.configuration.id for visits in remaining(run).rounds for visit in visits}
+    assert left == {FAST.id, LEAN.id, *(one.id for one in BASELINES)}
+
+
+def test_the_fast_one_that_misses_the_accuracy_limit_drops_nothing_that_keeps_it() -> None:
+    raced = decide(after(1, limits=Limits(accuracy_drop_pp=0.5)), 0)
+    assert {one.configuration for one in raced.drops} == set()
+
+
+def test_scouts_are_short_and_so_are_visits_for_the_front_alone() -> None:
+    run = after(1)
+    first, *later = remaining(run).rounds
+    assert all(is_short(run, visit) for visit in first)
+    run = with_record(run, Raced(round=1, drops=(), front=(LEAN.id,)))
+    short = {visit.configuration.id for visit in later[1] if is_short(run, visit)}
+    assert short == {LEAN.id, *(one.id for one in BASELINES)}
+    assert not any(is_short(after(1, search="grid"), visit) for visit in first)
+
+
+def raced_and_finished() -> Run:
+    """Return a run in which the FP32 configurations were dropped after the first round."""
+    run = after(6)
+    raced = decide(after(1), 0)
+    out = {one.configuration for one in raced.drops}
+    kept = tuple(
+        entry
+        for entry in run.entries
+        if not (
+            isinstance(entry.record, Visited | Compiled)
+            and entry.record.configuration in out
+            and (not isinstance(entry.record, Visited) or entry.record.round > 0)
+            and (not isinstance(entry.record, Compiled) or entry.record.incarnation > 0)
+        )
+    )
+    return with_record(structs.replace(run, entries=kept), raced)
+
+
+def test_a_dropped_configuration_is_told_with_its_reason_and_is_no_open_decision() -> None:
+    summary = summarize(raced_and_finished())
+    slow = next(one for one in summary.configurations if one.id == SLOW.id)
+    assert slow.dropped is not None
+    assert slow.dropped.by == FAST.id
+    assert slow.visits == 1
+    assert not any("visits that an interval takes" in text for text in slow.warnings)
+    found = choose(summary, "throughput", UNLIMITED)
+    assert found.id == FAST.id
+    assert {one.id: one.reason for one in found.rejected}[SLOW.id] == slow.dropped.reason
+    assert SLOW.id not in found.undecided
+    assert summary.run.rounds == 6
+    assert SLOW.id not in short_of_samples(summary, Limits(latency_ms=50.0, percentile=99))
+
+
+def test_under_other_limits_a_dropped_configuration_is_a_candidate_again() -> None:
+    summary = summarize(raced_and_finished())
+    found = choose(summary, "throughput", Limits(accuracy_drop_pp=0.5))
+    assert found.id in (SLOW.id, SLOWER.id)
+
+
+def test_what_compiles_to_the_same_is_one_configuration() -> None:
+    run = after(1)
+    made = next(e.record for e in run.entries if isinstance(e.record, Compiled))
+    other = structs.replace(FAST.configuration, id="cpu-int8-b1-sauto")
+    planned = next(e.record for e in run.entries if isinstance(e.record, Planned))
+    run = with_record(run, structs.replace(planned, configurations=(*planned.configurations, other)))
+    same = structs.replace(compiled(FAST), configuration=other.id)
+    assert twin(run, other, same) == Twin(configuration=other.id, of=FAST.id)
+    for changed in (
+        structs.replace(same, requests=made.requests + 1),
+        structs.replace(same, resolved={**same.resolved, "NUM_STREAMS": "7"}),
+        structs.replace(same, incarnation=1),
+    ):
+        assert twin(run, other, changed) is None
+    assert twin(run, structs.replace(other, batch=2), same) is None
+    assert twin(run, BASELINES[0].configuration, same) is None
+
+
+def test_a_twin_is_not_visited_and_says_where_it_is_measured() -> None:
+    run = with_record(after(1), Twin(configuration=LEAN.id, of=FAST.id))
+    assert LEAN.id not in {one.configuration.id for visits in remaining(run).rounds for one in visits}
+    bare = structs.replace(
+        run, entries=tuple(e for e in run.entries if getattr(e.record, "configuration", "") != LEAN.id)
+    )
+    bare = with_record(bare, Twin(configuration=LEAN.id, of=FAST.id))
+    lean = next(one for one in summarize(bare).configurations if one.id == LEAN.id)
+    assert lean.status == "skipped"
+    assert lean.reason == f"compiles to the same properties as {FAST.id}, and is measured there"
+
+
+def test_a_search_by_proposals_visits_what_was_proposed_and_the_baselines() -> None:
+    run = with_record(after(0, search="tpe"), Proposed(configuration=LEAN.id, source="random"))
+    left = {visit.configuration.id for visits in remaining(run).rounds for visit in visits}
+    assert left == {LEAN.id, *(one.id for one in BASELINES)}
+    fast = next(one for one in summarize(run).configurations if one.id == FAST.id)
+    assert fast.reason == "not among the 1 configurations that the search visited"
