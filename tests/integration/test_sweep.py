@@ -412,9 +412,7 @@ def test_a_race_drops_with_reasons_and_measures_what_is_the_same_once(
     profile = tmp_path / "race.toml"
     profile.write_text(RACE)
     folder = tmp_path / "run"
-    made = perftool(
-        "sweep", tiny, "--profile", profile, "--out", folder, "--evaluation-images", 4, "--json", seconds=400
-    )
+    made = perftool("sweep", tiny, "--profile", profile, "--out", folder, "--evaluation-images", 4, "--json")
     assert made.returncode == 0, made.stderr
     document = json.loads(made.stdout)
     run = read(folder)
