@@ -91,12 +91,17 @@ def twin(run: Run, configuration: Configuration, compiled: Compiled) -> Twin | N
 
 
 def _what_runs(configuration: Configuration, compiled: Compiled) -> tuple[object, ...]:
-    """Return all that a compiled configuration's figures can depend on."""
+    """Return all that a compiled configuration's figures can depend on.
+
+    A hint does nothing but fill in what is not stated, and all that it may fill in is resolved: what is read
+    back of it says only how it came to that.
+    """
+    resolved = {name: value for name, value in compiled.resolved.items() if name != "PERFORMANCE_HINT"}
     return (
         configuration.device,
         configuration.weight_format,
         configuration.batch,
         compiled.requests,
-        compiled.resolved,
+        resolved,
         compiled.executed,
     )

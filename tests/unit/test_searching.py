@@ -139,6 +139,8 @@ def test_what_compiles_to_the_same_is_one_configuration() -> None:
     run = with_record(run, structs.replace(planned, configurations=(*planned.configurations, other)))
     same = structs.replace(compiled(FAST), configuration=other.id)
     assert twin(run, other, same) == Twin(configuration=other.id, of=FAST.id)
+    hinted = structs.replace(same, resolved={**same.resolved, "PERFORMANCE_HINT": "THROUGHPUT"})
+    assert twin(run, other, hinted) == Twin(configuration=other.id, of=FAST.id)
     for changed in (
         structs.replace(same, requests=made.requests + 1),
         structs.replace(same, resolved={**same.resolved, "NUM_STREAMS": "7"}),
