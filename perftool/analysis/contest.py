@@ -11,10 +11,10 @@ import numpy as np
 from msgspec import structs
 
 from perftool.analysis import metrics
-from perftool.analysis.choose import judgeable
 from perftool.analysis.limits import bounds
 from perftool.analysis.limits import misses as missed
 from perftool.analysis.metric import Metric
+from perftool.analysis.passing import judgeable
 from perftool.analysis.racing import DOUBT, SLACK, Array, Field, Mask, chance_above, noise_scale, race
 from perftool.analysis.result import ConfigurationResult, Series, Summary
 from perftool.journal import Drop

@@ -8,10 +8,10 @@ from collections import Counter
 from msgspec import Struct
 
 from perftool.analysis import metrics
-from perftool.analysis.choose import judgeable, verdicts_of
 from perftool.analysis.leader import BAND, Standing, lead
 from perftool.analysis.limits import bounds, carried
 from perftool.analysis.metric import LOADS, Metric
+from perftool.analysis.passing import judgeable, verdicts_of
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.stats import MIN_VISITS, samples_needed
 from perftool.journal import Allowed, Focused, Run

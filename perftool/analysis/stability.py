@@ -15,10 +15,12 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from perftool.analysis import metrics, pareto
-from perftool.analysis.choose import choose, judgeable, pick, verdicts_of
+from perftool.analysis.choose import choose
 from perftool.analysis.leader import Ratios, ratio_of
 from perftool.analysis.limits import bounds, without
 from perftool.analysis.metric import Metric
+from perftool.analysis.passing import judgeable, verdicts_of
+from perftool.analysis.picking import pick
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary, Switch
 from perftool.analysis.stats import Estimate
 from perftool.spec import Limits, Objective

@@ -3,14 +3,12 @@
 Decides nothing and formats nothing but warnings; `choose` decides.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
-from pathlib import PurePath
+from collections.abc import Sequence
 from statistics import median
 
 import msgspec
 
-from perftool.analysis import accuracy, effort, stats
+from perftool.analysis import accuracy, stats
 from perftool.analysis.evidence import (
     NS_PER_MS,
     Evidence,
@@ -33,28 +31,21 @@ from perftool.analysis.result import (
     Latency,
     LatencyIntervals,
     Requested,
-    RunInfo,
     Series,
     Status,
     Summary,
 )
-from perftool.analysis.stats import Estimate, Trend
-from perftool.analysis.warn import configuration_warnings, run_warnings, slower_than_float
+from perftool.analysis.run_info import run_info
+from perftool.analysis.searched import drops_of, unvisited
+from perftool.analysis.stats import Estimate
+from perftool.analysis.warn import configuration_warnings, slower_than_float
 from perftool.journal import (
     ATTEMPTS,
     MEASURING,
-    Finished,
-    Header,
-    Planned,
-    Proposed,
-    Raced,
-    Record,
     Run,
-    Started,
-    Twin,
 )
-from perftool.record import Compiled, Evaluated, Offered, Visited
-from perftool.spec import Builtin, Closed, Configuration, Explicit
+from perftool.record import Compiled, Evaluated, Visited
+from perftool.spec import Closed, Configuration, Explicit
 
 _BYTES_PER_MB = 1e6
 #: Properties that belong to the measuring machine, not to a deployment.
@@ -69,8 +60,8 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     records = [entry.record for entry in run.entries]
     planned = plan_of(run)
     evaluations = [record for record in records if isinstance(record, Evaluated)]
-    left_out = {one.configuration.id: one.reason for one in planned.left_out} | _unvisited(run, planned)
-    dropped = _dropped(records)
+    left_out = {one.configuration.id: one.reason for one in planned.left_out} | unvisited(run, planned)
+    dropped = drops_of(records)
     results: list[tuple[Configuration, ConfigurationResult]] = []
     series: dict[str, Series] = {}
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
@@ -82,7 +73,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         series[configuration.id] = _series(found)
     slow = slower_than_float([one for one, _ in results], series)
     return Summary(
-        run=_run_info(run, name, planned, evidence),
+        run=run_info(run, name, planned, evidence),
         host=run.header.host,
         configurations=tuple(
             msgspec.structs.replace(result, warnings=(*result.warnings, *slow.get(one.id, ())))
@@ -112,30 +103,6 @@ def _again(
             },
             series={name: _series(seen) for name, (_, seen) in evidence.items()},
         )
-    return found
-
-
-def _dropped(records: Sequence[Record]) -> dict[str, Dropped]:
-    """Return what races dropped."""
-    return {
-        drop.configuration: Dropped(by=drop.by, reason=drop.reason)
-        for record in records
-        if isinstance(record, Raced)
-        for drop in record.drops
-    }
-
-
-def _unvisited(run: Run, planned: Planned) -> dict[str, str]:
-    """Say why some of a plan were not visited: another stands for them, or no proposal came to them."""
-    records = [entry.record for entry in run.entries]
-    found = {}
-    if run.header.profile.search == "tpe":
-        proposed = {one.configuration for one in records if isinstance(one, Proposed)}
-        why = f"not among the {len(proposed)} configurations that the search visited"
-        found = {one.id: why for one in planned.configurations if not one.baseline and one.id not in proposed}
-    for one in records:
-        if isinstance(one, Twin):
-            found[one.configuration] = f"compiles to the same properties as {one.of}, and is measured there"
     return found
 
 
@@ -336,78 +303,3 @@ def _accuracy(
 
 
 # ---------------------------------------------------------------- the run
-
-
-def _run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, Evidence]) -> RunInfo:
-    header = run.header
-    records = [entry.record for entry in run.entries]
-    created = datetime.fromtimestamp(header.created_ns / 1e9, tz=UTC)
-    canary = evidence.get(planned.canary)
-    noise = stats.coefficient_of_variation([throughput_fps(one) for one in canary.closed]) if canary else None
-    drift = _drift(canary)
-    wall, share = _wall(run)
-    return RunInfo(
-        id=name or f"{created:%Y%m%d-%H%M%S}-{header.model.name}",
-        created=created.isoformat(timespec="seconds"),
-        model=header.model.name,
-        model_digest=header.model.digest,
-        reference=header.model.reference,
-        accuracy_of=accuracy_of(run.header) if any(isinstance(one, Evaluated) for one in records) else None,
-        profile=header.profile.name,
-        objective=header.profile.objective,
-        rounds=_rounds(planned, evidence, {*_dropped(records), *_unvisited(run, planned)}),
-        rounds_planned=header.profile.policy.rounds,
-        confirm_rounds=effort.confirm_rounds_allowed(header.profile.policy),
-        complete=any(isinstance(one, Finished) for one in records),
-        canary=planned.canary or None,
-        noise_cv=noise,
-        drift=drift,
-        extra_visits=effort.extra_visits(run),
-        extra_visits_allowed=effort.extra_visits_allowed(run),
-        wall_seconds=wall,
-        measuring_share=share,
-        warnings=run_warnings(run, planned, noise, drift),
-    )
-
-
-def accuracy_of(header: Header) -> str:
-    """Say what the accuracy figures are figures of."""
-    images = header.profile.images
-    weights = "reference weights" if header.model.reference else "the model's weights"
-    if header.model.published:
-        weights = "the published weights"
-    if isinstance(images, Builtin):
-        return f"{weights} on synthetic images"
-    return f"{weights} on the images in {PurePath(images.directory).name}/"
-
-
-def _rounds(planned: Planned, evidence: dict[str, Evidence], done_with: Collection[str]) -> int:
-    """Count the rounds in which every configuration that did not fail, nor was dropped, was visited."""
-    seen = [
-        {visit.round for visit in evidence[one.id].closed}
-        for one in planned.configurations
-        if not evidence[one.id].failed and one.id not in done_with
-    ]
-    return len(set.intersection(*seen)) if seen else 0
-
-
-def _drift(canary: Evidence | None) -> Trend | None:
-    """Return how the canary's throughput changed over the rounds."""
-    return stats.trend(list(by_round(canary.closed, throughput_fps).values())) if canary else None
-
-
-def _wall(run: Run) -> tuple[float, float | None]:
-    """Return the seconds spent on compiling and visiting, and the share of them inside windows.
-
-    Each stretch between two starts counts from its first compile or visit to its last.
-    """
-    stretches: list[list[int]] = [[]]
-    windows = 0
-    for entry in run.entries:
-        if isinstance(entry.record, Started):
-            stretches.append([])
-        elif isinstance(entry.record, Compiled | Visited | Offered):
-            stretches[-1].append(entry.at_ns)
-            windows += 0 if isinstance(entry.record, Compiled) else entry.record.window_ns
-    wall = sum(max(times) - min(times) for times in stretches if times)
-    return wall / 1e9, windows / wall if wall else None

@@ -84,7 +84,7 @@ class Evaluations(NamedTuple):
 def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
     """Put together what is shown of evaluations."""
     from perftool.analysis.accuracy import changes, compare, reference_of
-    from perftool.analysis.summary import accuracy_of
+    from perftool.analysis.run_info import accuracy_of
     from perftool.published.catalogue import known
     from perftool.record import ImageFaults
     from perftool.render.accuracy import AccuracyRow, AccuracyView, Published

@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from perftool.analysis.choose import judgeable
 from perftool.analysis.limits import judge
 from perftool.analysis.metrics import objective_metric
+from perftool.analysis.passing import judgeable
 from perftool.analysis.result import Summary
 from perftool.errors import PerftoolError, UsageError
 from perftool.journal import ATTEMPTS, MEASURING, Planned, Proposed, Record, Run, Started, Twin

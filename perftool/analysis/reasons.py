@@ -1,0 +1,145 @@
+"""Say why a configuration was chosen, or was not, and what more measuring would settle: sentences."""
+
+from collections.abc import Sequence
+
+from perftool.analysis import metrics
+from perftool.analysis.leader import BAND, Standing
+from perftool.analysis.limits import visits_needed
+from perftool.analysis.metric import Metric
+from perftool.analysis.result import (
+    ConfigurationResult,
+    Summary,
+)
+from perftool.analysis.stats import MIN_VISITS, Estimate
+from perftool.spec import Limits
+
+
+def why_not(
+    result: ConfigurationResult,
+    chosen: ConfigurationResult,
+    leader: ConfigurationResult,
+    found: Standing | None,
+    tied: bool,
+) -> str:
+    if tied or found is None:
+        return f"tied with {chosen.id}, {_more_complex(result, chosen)}"
+    ratio = found.ratio
+    if ratio is None:
+        return f"undecided against {leader.id}: no round has both"
+    if found.kind == "worse":
+        return f"beaten by {leader.id} ({ratio.point:.2f}x)"
+    if ratio.low is None or ratio.high is None:
+        takes = "without an interval"
+        if found.rounds:
+            rounds = f"in {found.rounds} round{'s' if found.rounds != 1 else ''}"
+            few = (
+                f"an interval takes {MIN_VISITS}" if found.rounds < MIN_VISITS else "too few for an interval"
+            )
+            takes = f"{rounds}, {few}"
+        return f"undecided against {leader.id}: {ratio.point:.2f}x {takes}"
+    return f"undecided against {leader.id}: {ratio.low:.2f}x to {ratio.high:.2f}x"
+
+
+def still_open(
+    metric: Metric, leader: ConfigurationResult, standings: dict[str, Standing]
+) -> tuple[str, ...]:
+    """Say what more measuring would settle, and how much of it."""
+    found: list[str] = []
+    few = [
+        id
+        for id, one in standings.items()
+        if one.kind == "undecided" and (one.ratio is None or one.ratio.low is None)
+    ]
+    if few:
+        most = max(standings[id].rounds for id in few)
+        takes = "more arrivals at each rate give one" if metric.name == "rate" else "more rounds give one"
+        if once := [part.called for part in (metric, *metric.parts) if not part.spread]:
+            takes = f"{' and '.join(once)} never has one"
+        if 0 < most < MIN_VISITS:
+            takes = f"that takes {MIN_VISITS} rounds that both were visited in"
+        comparisons = f"{len(few)} comparison{'s' if len(few) > 1 else ''} with {leader.id}"
+        found.append(f"{comparisons} without an interval: {takes}")
+    for id, one in standings.items():
+        ratio = one.ratio
+        if one.kind != "undecided" or ratio is None or ratio.low is None or ratio.high is None:
+            continue
+        gap = abs(ratio.point - 1)
+        reach = max(ratio.high - ratio.point, ratio.point - ratio.low)
+        rounds = visits_needed(one.rounds, reach, max(gap, BAND - gap))
+        if rounds:
+            rounds = max(rounds, one.rounds + 1)
+            found.append(f"{id} against {leader.id}: about {rounds} rounds would decide, {one.rounds} so far")
+    return tuple(found)
+
+
+def why_chosen(
+    metric: Metric,
+    chosen: ConfigurationResult,
+    leader: ConfigurationResult,
+    passing: int,
+    undecided: Sequence[str],
+) -> str:
+    """Tell in one sentence why this one, with its figures."""
+    superlative = ("highest " if metric.better == "higher" else "lowest ") + metric.label.partition(", p50")[
+        0
+    ]
+    among = "the only configuration that passes" if passing == 1 else f"of the {passing} that pass"
+    if chosen is leader:
+        why = among if passing == 1 else f"{superlative} {among}"
+    else:
+        why = (
+            f"tied within {BAND:.0%} with {leader.id}, the {superlative} {among}, "
+            f"and simpler ({_more_complex(leader, chosen)} there)"
+        )
+    figures = [
+        f"{'' if each is metrics.THROUGHPUT else each.called + ' '}"
+        f"{estimate.point:.{each.digits}f} {each.unit}{_span(estimate, each.digits)}"
+        for each in (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
+        if (estimate := each.read(chosen)) is not None
+    ]
+    text = f"{why}: {', '.join(dict.fromkeys(figures))}"
+    if undecided and chosen is leader:
+        others = undecided[0] if len(undecided) == 1 else f"{len(undecided)} others"
+        text += f"; undecided against {others}, so the better point estimate wins"
+    return text
+
+
+def why_unknown(summary: Summary, metric: Metric, limits: Limits) -> str | None:
+    """Say that no configuration has the objective's figure, where that is so: no limit is to blame then."""
+    measured = [one for one in summary.configurations if one.status == "ok"]
+    if any(metric.value(one) is not None for one in measured):
+        return None
+    whys = {metrics.why_missing(metric, one, limits) for one in measured}
+    if whys == {"energy not measured"}:
+        return "energy was measured for none of them, since the machine showed no counters"
+    return None
+
+
+def _span(estimate: Estimate, digits: int) -> str:
+    if estimate.low == estimate.point and estimate.high is None:
+        return " or more"
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+
+
+def _more_complex(result: ConfigurationResult, chosen: ConfigurationResult) -> str:
+    for what, mine, its in zip(
+        ("more streams", "a larger batch", "more memory"),
+        complexity(result),
+        complexity(chosen),
+        strict=True,
+    ):
+        if mine != its:
+            return what
+    return "no simpler"
+
+
+def complexity(result: ConfigurationResult) -> tuple[float, float, float]:
+    """Order by simplicity: fewer streams, smaller batch, less memory; what is unknown comes last."""
+    unknown = float("inf")
+    return (
+        unknown if result.streams is None else result.streams,
+        result.batch,
+        unknown if result.peak_rss_mb is None else result.peak_rss_mb,
+    )
