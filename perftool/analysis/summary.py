@@ -44,12 +44,14 @@ from perftool.journal import (
     MEASURING,
     Run,
 )
-from perftool.record import Compiled, Evaluated, Visited
+from perftool.record import Compiled, Evaluated, Failed, Offered, Visited
 from perftool.spec import Closed, Configuration, Explicit
 
 _BYTES_PER_MB = 1e6
 #: Properties that belong to the measuring machine, not to a deployment.
 _LOCAL_PROPERTIES = frozenset({"CACHE_DIR"})
+
+_Compared = Sequence[tuple[Evaluated, AccuracyResult]]
 
 
 def summarize(run: Run, *, name: str | None = None) -> Summary:
@@ -60,15 +62,17 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     records = [entry.record for entry in run.entries]
     planned = plan_of(run)
     evaluations = [record for record in records if isinstance(record, Evaluated)]
+    reference = accuracy.reference_of(evaluations)
+    compared = [(one, accuracy.compare(one, reference)) for one in evaluations]
     left_out = {one.configuration.id: one.reason for one in planned.left_out} | unvisited(run, planned)
     dropped = drops_of(records)
     results: list[tuple[Configuration, ConfigurationResult]] = []
     series: dict[str, Series] = {}
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
-    evidence = {one.id: gather(run, one) for one in everything}
+    evidence = _gathered(run, everything)
     for configuration in everything:
         found = evidence[configuration.id]
-        result = _result(configuration, found, left_out, evaluations, dropped.get(configuration.id))
+        result = _result(configuration, found, left_out, compared, dropped.get(configuration.id))
         results.append((configuration, result))
         series[configuration.id] = _series(found)
     slow = slower_than_float([one for one, _ in results], series)
@@ -82,13 +86,33 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         ),
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
-        again=_again(run, everything, evaluations),
+        again=_again(run, everything, compared),
     )
 
 
-def _again(
-    run: Run, everything: Sequence[Configuration], evaluations: Sequence[Evaluated]
-) -> dict[str, Again]:
+def _gathered(run: Run, everything: Sequence[Configuration]) -> dict[str, Evidence]:
+    """Gather each configuration's evidence; of those that no child was asked for, once for each file.
+
+    A space of thousands that a search visits a hundred of is looked at after every visit.
+    """
+    asked = {
+        entry.record.subject if isinstance(entry.record, Failed) else entry.record.configuration
+        for entry in run.entries
+        if isinstance(entry.record, Compiled | Visited | Offered | Failed)
+    }
+    unasked: dict[str, Evidence] = {}
+    found: dict[str, Evidence] = {}
+    for one in everything:
+        if one.id not in asked and one.weight_format in unasked:
+            found[one.id] = unasked[one.weight_format]
+            continue
+        found[one.id] = gather(run, one)
+        if one.id not in asked:
+            unasked[one.weight_format] = found[one.id]
+    return found
+
+
+def _again(run: Run, everything: Sequence[Configuration], compared: _Compared) -> dict[str, Again]:
     """Summarize what each confirmation measured, by the choice that it confirms."""
     found: dict[str, Again] = {}
     for id, rounds in confirm_rounds(run).items():
@@ -98,9 +122,7 @@ def _again(
         found[id] = Again(
             visits=len(visits),
             disturbed=sum(map(disturbed, visits)),
-            results={
-                name: _result(one, seen, {}, evaluations, None) for name, (one, seen) in evidence.items()
-            },
+            results={name: _result(one, seen, {}, compared, None) for name, (one, seen) in evidence.items()},
             series={name: _series(seen) for name, (_, seen) in evidence.items()},
         )
     return found
@@ -124,7 +146,7 @@ def _result(
     configuration: Configuration,
     found: Evidence,
     left_out: dict[str, str],
-    evaluations: Sequence[Evaluated],
+    compared: _Compared,
     dropped: Dropped | None,
 ) -> ConfigurationResult:
     """Summarize one configuration."""
@@ -171,7 +193,7 @@ def _result(
         outliers=stats.count_outliers(speeds),
         drift_inside=inside,
         open=rate_points(found.offered, median(speeds) if speeds else None),
-        accuracy=_accuracy(configuration, last, executed, evaluations),
+        accuracy=_accuracy(configuration, last, executed, compared),
         properties=_properties(last),
         status=status,
         reason=reason,
@@ -296,10 +318,10 @@ def _accuracy(
     configuration: Configuration,
     compiled: Compiled | None,
     executed: str | None,
-    evaluations: Sequence[Evaluated],
+    compared: _Compared,
 ) -> AccuracyResult | None:
-    evaluated = accuracy.evaluation_of(configuration, compiled, executed, evaluations)
-    return accuracy.compare(evaluated, accuracy.reference_of(evaluations)) if evaluated else None
+    evaluated = accuracy.evaluation_of(configuration, compiled, executed, [one for one, _ in compared])
+    return next((found for one, found in compared if one is evaluated), None)
 
 
 # ---------------------------------------------------------------- the run

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from msgspec import structs
+
 from perftool.analysis.evidence import Evidence, disturbed
 from perftool.analysis.result import Series
 from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, paired_ratio, trend
@@ -58,31 +60,34 @@ def slower_than_float(
 ) -> dict[str, tuple[str, ...]]:
     """Warn of each INT8 configuration that is slower than the same one of a float precision.
 
-    The same: device, batch, streams, threads and requests. Ratios are paired by round, and an interval that
-    reaches 1 is no warning.
+    The same: device, batch, requests, and a setting that differs in nothing but precision. Ratios are paired
+    by round, and an interval that reaches 1 is no warning.
     """
     found: dict[str, tuple[str, ...]] = {}
+    floats: dict[tuple[object, ...], list[Configuration]] = {}
     for one in configurations:
-        if one.precision != "INT8":
-            continue
-        told = []
-        for other in configurations:
-            if other.precision in ("FP32", "FP16", "BF16") and _set_up(other) == _set_up(one):
+        if one.precision in ("FP32", "FP16", "BF16"):
+            floats.setdefault(_set_up(one), []).append(one)
+    for one in configurations:
+        if one.precision == "INT8":
+            told = []
+            for other in floats.get(_set_up(one), []):
                 ratio = paired_ratio(series[one.id].throughput_fps, series[other.id].throughput_fps)
                 if ratio is not None and ratio.high is not None and ratio.high < 1:
                     told.append(
                         f"slower than {other.precision}: {ratio.point:.2f} of its throughput "
                         f"({ratio.low:.2f} to {ratio.high:.2f})"
                     )
-        found[one.id] = tuple(told)
+            found[one.id] = tuple(told)
     return found
 
 
 def _set_up(configuration: Configuration) -> tuple[object, ...]:
     """Return what a configuration is, precision apart."""
     setting = configuration.setting
-    shape = (setting.streams, setting.threads) if isinstance(setting, Explicit) else (setting.mode,)
-    return (configuration.device, configuration.batch, configuration.requests, *shape)
+    if isinstance(setting, Explicit):
+        setting = structs.replace(setting, inference_precision="f32")
+    return (configuration.device, configuration.batch, configuration.requests, setting)
 
 
 def _apart(ratio: Estimate) -> bool:

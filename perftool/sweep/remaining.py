@@ -91,7 +91,8 @@ def remaining(run: Run) -> Remaining:
     given_up = tuple(_given_up(plan, records, unprepared))
     dropped = {one.configuration for one in given_up} | left_behind(records)
     evaluations = tuple(_evaluations(run, plan, records, unprepared))
-    searched = tuple(one for one in plan.configurations if one.id not in unproposed(run, plan))
+    waiting = unproposed(run, plan)
+    searched = tuple(one for one in plan.configurations if one.id not in waiting)
     rounds = _kept(rounds_left(run, searched, records), dropped)
     if not rounds and wants_open_load(run.header.profile):
         rounds = _kept(open_rounds_left(run, searched, records), dropped)
@@ -179,13 +180,13 @@ def _evaluations(
     done = [record for record in records if isinstance(record, Evaluated)]
     failures = Counter(r.subject for r in records if isinstance(r, Failed) and r.stage == "evaluate")
     offered: set[str] = set()
-    wanted = list(_wanted(run, plan, records))
-    for label, device, executes, setting in wanted:
+    wanted = {each[:3]: each[3] for each in _wanted(run, plan, records)}
+    for (label, device, executes), setting in wanted.items():
         weight_format: WeightFormat = "fp32" if label == "default" else WEIGHT_FORMAT[label]
         subject = f"{weight_format} on {device} in {executes or 'the default precision'}"
         if subject in offered or failures[subject] >= ATTEMPTS or weight_format in unprepared:
             continue
-        others = {each[2] for each in wanted if each[:2] == (label, device)} - {executes}
+        others = {precision for *what, precision in wanted if what == [label, device]} - {executes}
         if any(_answers(record, label, weight_format, device, executes, others) for record in done):
             continue
         offered.add(subject)
