@@ -180,7 +180,9 @@ def _evaluations(
     done = [record for record in records if isinstance(record, Evaluated)]
     failures = Counter(r.subject for r in records if isinstance(r, Failed) and r.stage == "evaluate")
     offered: set[str] = set()
-    wanted = {each[:3]: each[3] for each in _wanted(run, plan, records)}
+    wanted: dict[tuple[Precision | Literal["default"], str, str | None], Setting] = {}
+    for label, device, executes, setting in _wanted(run, plan, records):
+        wanted.setdefault((label, device, executes), setting)
     for (label, device, executes), setting in wanted.items():
         weight_format: WeightFormat = "fp32" if label == "default" else WEIGHT_FORMAT[label]
         subject = f"{weight_format} on {device} in {executes or 'the default precision'}"
