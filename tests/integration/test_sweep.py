@@ -17,7 +17,7 @@ import pytest
 from outcome import one_line
 from tiny import write_tiny_model
 
-from perftool.journal import Finished, Focused, Raced, Run, Twin
+from perftool.journal import Finished, Focused, Proposed, Raced, Run, Twin
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
@@ -433,3 +433,25 @@ def test_a_race_drops_with_reasons_and_measures_what_is_the_same_once(
     chosen = shown[document["recommendation"]["id"]]
     assert chosen["dropped"] is None
     assert chosen["visits"] >= 6
+
+
+def test_a_search_by_proposals_visits_what_it_proposes_beginning_with_the_hints(
+    perftool: Command, tiny: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna", reason="the extra `search` is not installed")
+    profile = tmp_path / "race.toml"
+    profile.write_text(RACE)
+    folder = tmp_path / "run"
+    options = ("--search", "tpe", "--trials", 2, "--rounds", 1, "--evaluation-images", 4)
+    made = perftool("sweep", tiny, "--profile", profile, "--out", folder, *options)
+    assert made.returncode == 0, made.stderr
+    run = read(folder)
+    proposed = records(run, Proposed)
+    assert [one.source for one in proposed][:1] == ["hint"]
+    visited = {one.configuration for one in records(run, Visited)}
+    twins = {one.configuration for one in records(run, Twin)}
+    asked = {one.configuration for one in proposed}
+    assert len(asked - twins) == 2
+    assert visited - {"cpu-baseline-latency", "cpu-baseline-throughput"} == asked - twins
+    table = perftool("show", folder)
+    assert f"not among the {len(asked)} configurations that the search" in " ".join(table.stdout.split())
