@@ -18,6 +18,7 @@ NAMES = (
     "evaluation",
     "accuracy_control",
     "racing",
+    "search",
     "agreement",
     "repeatability",
 )
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> None:
     options = Options(
         quick=given.quick,
         anew=given.anew,
+        write=given.write,
         seconds=given.seconds,
         most_pairs=given.most_pairs,
         minutes=given.minutes,

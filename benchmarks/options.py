@@ -13,12 +13,15 @@ class Options(Struct, frozen=True, kw_only=True):
 
     `anew` forgets what a stopped run left; a smoke run always does.
 
+    `write` tells that the results go into the docs.
+
     `seconds`, `most_pairs` and `minutes` are agreement's: a window's length, the most pairs for each
     configuration, and the time after which no other pair is begun.
     """
 
     quick: bool = False
     anew: bool = False
+    write: bool = False
     seconds: int = 5
     most_pairs: int = 40
     minutes: float = 45.0

@@ -33,16 +33,22 @@ def lognormal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.exp(0.2 * rng.standard_normal(shape))
 
 
+def slowed(rng: np.random.Generator, shape: tuple[int, ...], share: float, mean: float) -> Array:
+    """Draw by which factor visits are slower: a share of them by 1 + an exponential of this mean."""
+    slower: Array = 1 + rng.exponential(mean, shape) * (rng.random(shape) < share)
+    return slower
+
+
 def spiky(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draw visits that spread by 2 %; 15 % are slower by 1 + an exponential of mean 0.3."""
-    slower = rng.exponential(0.3, shape) * (rng.random(shape) < 0.15)
-    return (1 + 0.02 * rng.standard_normal(shape)) / (1 + slower)
+    slower = slowed(rng, shape, 0.15, 0.3)
+    return (1 + 0.02 * rng.standard_normal(shape)) / slower
 
 
 def loaded(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Draw a busy machine's visits: 5 % of spread, 30 % slower by 1 + an exponential of mean 0.2."""
-    slower = rng.exponential(0.2, shape) * (rng.random(shape) < 0.30)
-    return (1 + 0.05 * rng.standard_normal(shape)) / (1 + slower)
+    slower = slowed(rng, shape, 0.30, 0.2)
+    return (1 + 0.05 * rng.standard_normal(shape)) / slower
 
 
 NOISES: dict[str, Noise] = {"normal": normal, "lognormal": lognormal, "spiky": spiky, "loaded": loaded}
