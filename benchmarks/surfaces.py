@@ -99,7 +99,8 @@ class Surface(NamedTuple):
 
     def regret(self, chosen: NDArray[np.int64]) -> Array:
         """Return how much throughput is lost by choosing these, as a share of the best."""
-        return 1 - self.throughput[chosen] / self.throughput.max()
+        lost: Array = 1 - self.throughput[chosen] / self.throughput.max()
+        return lost
 
 
 def streams_of(configuration: Configuration) -> int:
