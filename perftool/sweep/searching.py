@@ -73,18 +73,17 @@ def is_short(run: Run, visit: VisitLeft) -> bool:
 
 
 def twin(run: Run, configuration: Configuration, compiled: Compiled) -> Twin | None:
-    """Return the record that a configuration is another one, as far as the compiled model can tell."""
-    if not isinstance(configuration.setting, Explicit) or compiled.incarnation > 0:
-        return None
+    """Return the record that a configuration without visits is one that has some, for all one can tell."""
     plan = planned(run)
-    plans = {one.id: one for one in plan.configurations} if plan else {}
+    visited = {entry.record.configuration for entry in run.entries if isinstance(entry.record, Visited)}
+    if plan is None or not isinstance(configuration.setting, Explicit) or configuration.id in visited:
+        return None
+    explicit = {one.id: one for one in plan.configurations if isinstance(one.setting, Explicit)}
     for entry in run.entries:
         other = entry.record
-        if not isinstance(other, Compiled) or other.configuration == configuration.id:
+        if not isinstance(other, Compiled) or other.configuration not in visited & explicit.keys():
             continue
-        before = plans.get(other.configuration)
-        if before is None or not isinstance(before.setting, Explicit):
-            continue
+        before = explicit[other.configuration]
         if _what_runs(before, other) == _what_runs(configuration, compiled):
             return Twin(configuration=configuration.id, of=before.id)
     return None

@@ -144,11 +144,14 @@ def test_what_compiles_to_the_same_is_one_configuration() -> None:
     for changed in (
         structs.replace(same, requests=made.requests + 1),
         structs.replace(same, resolved={**same.resolved, "NUM_STREAMS": "7"}),
-        structs.replace(same, incarnation=1),
     ):
         assert twin(run, other, changed) is None
     assert twin(run, structs.replace(other, batch=2), same) is None
     assert twin(run, BASELINES[0].configuration, same) is None
+    unvisited = tuple(e for e in run.entries if not isinstance(e.record, Visited))
+    assert twin(structs.replace(run, entries=unvisited), other, same) is None
+    seen = next(e.record for e in run.entries if isinstance(e.record, Visited))
+    assert twin(with_record(run, structs.replace(seen, configuration=other.id)), other, same) is None
 
 
 def test_a_twin_is_not_visited_and_says_where_it_is_measured() -> None:
