@@ -12,9 +12,11 @@ from perftool.cli.options import run_folder
 from perftool.cli.outcome import insist
 from perftool.deploy.choice import MODEL, Choice
 from perftool.errors import InputError, UsageError
+from perftool.images.dataset import class_names
+from perftool.images.labels import WITH_BACKGROUND
 from perftool.images.textures import CLASS_NAMES, FIRST_LABEL
 from perftool.job import Inspect, Rewrite
-from perftool.journal import ModelIdentity, Run
+from perftool.journal import Header, ModelIdentity, Run
 from perftool.published.catalogue import known, names
 from perftool.record import Inspected, Prepared, Written
 from perftool.spec import Dataset, Geometry, Profile
@@ -57,7 +59,7 @@ def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bo
         xml=sized(source),
         bin=sized(source.with_suffix(".bin")),
         geometry=_geometry(run.header.profile),
-        labels=_labels(model),
+        labels=labels(run.header, ports.output.shape[-1]),
     )
 
 
@@ -126,6 +128,18 @@ def _geometry(profile: Profile) -> Geometry:
     return profile.images.geometry if isinstance(profile.images, Dataset) else "resize"
 
 
-def _labels(model: ModelIdentity) -> tuple[str, ...]:
-    """Return the classes' names from class 0 on; only those of the reference weights are known."""
-    return ("background",) * FIRST_LABEL + CLASS_NAMES if model.reference else ()
+def labels(header: Header, classes: int) -> tuple[str, ...]:
+    """Return the names of a model's classes from class 0 on, of which there are `classes`; none if unknown.
+
+    Known are those of the reference weights, and those of a data set with a folder named after each class,
+    where they are as many as the model has, the background apart.
+    """
+    if header.model.reference:
+        return ("background",) * FIRST_LABEL + CLASS_NAMES
+    images = header.profile.images
+    if not isinstance(images, Dataset) or images.labels is not None:
+        return ()
+    names = class_names(images.directory)
+    if len(names) == WITH_BACKGROUND - 1 and classes == WITH_BACKGROUND:
+        return ("background", *names)
+    return names if len(names) == classes else ()

@@ -176,6 +176,19 @@ def _by_class(folder: Path, classes: dict[str, tuple[str, ...]]) -> ImageFiles:
     )
 
 
+def class_names(directory: str | Path) -> tuple[str, ...]:
+    """Return the classes of a data set that has a folder named after each, in their order; else none.
+
+    A folder that is not there any more names nothing, nor do folders that are named by class indices.
+    """
+    folder = Path(directory)
+    if not folder.is_dir() or any((folder / name).is_file() for name in LABELS):
+        return ()
+    names, folders = _content(folder)
+    indexed = all(name.isascii() and name.isdigit() for name in folders)
+    return () if names or indexed else folders
+
+
 def _counting_background(labels: Iterable[int]) -> int | None:
     """Return 1001 where labels that give class indices reach 1000, and None where they do not.
 

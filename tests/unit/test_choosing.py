@@ -1,13 +1,16 @@
 """What an export is made of, as far as no model file is asked."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
-from journals import BASELINES, EVALUATIONS, NINE, Journal, changed
+from journals import BASELINES, EVALUATIONS, HOST, NINE, Journal, changed
 
 from perftool.analysis.summary import summarize
-from perftool.cli.choosing import default_precision, licence
-from perftool.journal import ModelIdentity
-from perftool.spec import ModelFile, ReferenceModel, WeightedModel
+from perftool.cli.choosing import default_precision, labels, licence
+from perftool.images.textures import CLASS_NAMES
+from perftool.journal import Header, ModelIdentity
+from perftool.spec import Dataset, Grid, ModelFile, Profile, ReferenceModel, WeightedModel
 
 
 def model(
@@ -57,3 +60,35 @@ def test_without_baselines_the_instruction_sets_tell(
     summary = summarize(Journal(NINE[2:], EVALUATIONS).run())
     host = msgspec.structs.replace(summary.host, isa=isa)
     assert default_precision(msgspec.structs.replace(summary, host=host), device) == expected
+
+
+def header(directory: Path, *, label_file: str | None = None, reference: bool = False) -> Header:
+    images = Dataset(directory=str(directory), labels=label_file)
+    profile = Profile(name="test", grids=(Grid(),), images=images)
+    return Header(format=4, created_ns=0, profile=profile, model=model(reference=reference), host=HOST)
+
+
+def test_class_names_are_those_of_the_data_sets_folders_where_they_are_all_of_the_models(
+    tmp_path: Path,
+) -> None:
+    for name in ("zebra", "ant", "cat"):
+        (tmp_path / name).mkdir()
+    assert labels(header(tmp_path), 3) == ("ant", "cat", "zebra")
+    assert labels(header(tmp_path), 1001) == ()
+    assert labels(header(tmp_path, label_file="val.txt"), 3) == ()
+    assert labels(header(tmp_path / "gone"), 3) == ()
+    assert labels(header(tmp_path, reference=True), 1001)[1:3] == CLASS_NAMES[:2]
+    (tmp_path / "val.txt").write_text("ant/1.png 0\n")
+    assert labels(header(tmp_path), 3) == ()
+
+
+def test_folders_named_by_class_indices_name_no_classes(tmp_path: Path) -> None:
+    for name in ("0", "1"):
+        (tmp_path / name).mkdir()
+    assert labels(header(tmp_path), 2) == ()
+
+
+def test_the_background_is_named_where_the_folders_leave_it_out(tmp_path: Path) -> None:
+    for number in range(1000):
+        (tmp_path / f"n{number:04d}").mkdir()
+    assert labels(header(tmp_path), 1001)[:2] == ("background", "n0000")
