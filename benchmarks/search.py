@@ -11,7 +11,7 @@ from msgspec import Struct
 from benchmarks.options import RAW, Options
 from benchmarks.progress import say
 from benchmarks.regret import TIMES, Curves, draw
-from benchmarks.searches import EXTRA_ROUNDS, FINALISTS, METHODS, ROUNDS, TRIALS, by_race
+from benchmarks.searches import EXTRA_ROUNDS, FINALISTS, METHODS, ROUNDS, TRIALS, by_proposals, by_race
 from benchmarks.simulated import Array, generator
 from benchmarks.surfaces import LONG, OUTLIERS, SHORT, SPACES, SPREADS, Machine, Surface, draw_surface
 from benchmarks.tables import header, row
@@ -32,18 +32,22 @@ DRAWN = "loaded"
 #: Regret up to this is none that matters.
 GOOD = 0.01
 EXTRAS = (0, 12, 24, 48)
-#: The sizes, by their place among SPACES, on which extra rounds are tried.
+#: The sizes, by their place among SPACES, on which extra rounds are tried; and more trials, in fewer runs.
 _TRIED = (0, 1)
+LARGE = (2, 3)
+MORE_TRIALS = (100, 200, 400)
+FEWER_RUNS = 60
 
 
 class Job(Struct, frozen=True, kw_only=True):
-    """One run: a space by its place, a noise, a way to search; for a race its extra rounds."""
+    """One run: a space by its place, a noise, a way to search; a race's extra rounds, the trials of tpe."""
 
     space: int
     noise: str
     method: str
     number: int
-    extra: int | None = None
+    extra: int = EXTRA_ROUNDS
+    trials: int = TRIALS
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -84,6 +88,8 @@ def run(options: Options) -> Iterator[str]:
         yield from _table(found)
         yield ""
         yield from _extra_rounds(pool, runs)
+        yield ""
+        yield from _more_trials(pool, min(runs, FEWER_RUNS), (1,) if options.quick else LARGE)
 
 
 def carry_out(job: Job) -> Found:
@@ -92,10 +98,12 @@ def carry_out(job: Job) -> Found:
     names = (job.space, job.noise, job.method, job.number)
     machine = Machine(surface, job.noise, generator("noise", *names))
     order = generator("order", *names)
-    if job.extra is None:
-        trace = METHODS[job.method](machine, order, job.number)
-    else:
+    if job.method == "race":
         trace = by_race(machine, order, job.number, job.extra)
+    elif job.method == "tpe":
+        trace = by_proposals(machine, order, job.number, job.trials)
+    else:
+        trace = METHODS[job.method](machine, order, job.number)
     chosen = trace.at(TIMES)
     return Found(
         regret=np.where(chosen >= 0, surface.regret(chosen), 1.0),
@@ -158,10 +166,7 @@ def _table(found: dict[tuple[int, str, str], list[Found]]) -> Iterator[str]:
         "configurations, noise, search",
         "1 % in half of the runs, s",
         "in 90 % of the runs, s",
-        "regret at the end, median, %",
-        "95 % of runs at most, %",
-        "runs above 1 %, %",
-        "best was lost, %",
+        *_ENDS,
         "compiling, s",
         "measuring, s",
     )
@@ -186,6 +191,14 @@ def _table(found: dict[tuple[int, str, str], list[Found]]) -> Iterator[str]:
     )
 
 
+_ENDS = (
+    "regret at the end, median, %",
+    "95 % of runs at most, %",
+    "runs above 1 %, %",
+    "best was lost, %",
+)
+
+
 def _ends(runs: list[Found]) -> Iterable[str]:
     """Return how runs ended: regret in the median and in 95 %, how many above 1 %, how many had lost it."""
     final, lost = (np.array([getattr(one, what) for one in runs]) for what in ("final", "lost"))
@@ -207,14 +220,7 @@ def _extra_rounds(pool: ProcessPoolExecutor, runs: int) -> Iterator[str]:
     """Yield what extra rounds of a race buy."""
     yield "### Extra rounds of a race"
     yield ""
-    yield from header(
-        "configurations, noise, extra rounds at most",
-        "regret at the end, median, %",
-        "95 % of runs at most, %",
-        "runs above 1 %, %",
-        "best was lost, %",
-        "time, s",
-    )
+    yield from header("configurations, noise, extra rounds at most", *_ENDS, "time, s")
     for space in _TRIED:
         for noise in OUTLIERS:
             for extra in EXTRAS:
@@ -224,5 +230,27 @@ def _extra_rounds(pool: ProcessPoolExecutor, runs: int) -> Iterator[str]:
                     for number in range(runs)
                 ]
                 found = list(pool.map(carry_out, jobs, chunksize=4))
-                seconds = np.median([one.compiling + one.measuring for one in found])
-                yield row(f"{_size(space):,}, {noise}, {extra}", *_ends(found), f"{seconds:,.0f}")
+                yield row(f"{_size(space):,}, {noise}, {extra}", *_ends(found), _time(found))
+
+
+def _more_trials(pool: ProcessPoolExecutor, runs: int, spaces: tuple[int, ...]) -> Iterator[str]:
+    """Yield what more trials of tpe buy."""
+    yield "### Trials of tpe"
+    yield ""
+    yield f"{runs} runs for each line, under the noise *{DRAWN}*."
+    yield ""
+    yield from header("configurations, trials", *_ENDS, "time, s")
+    for space in spaces:
+        for trials in MORE_TRIALS:
+            say(f"search: {_size(space):,} configurations, {trials} trials")
+            jobs = [
+                Job(space=space, noise=DRAWN, method="tpe", number=number, trials=trials)
+                for number in range(runs)
+            ]
+            found = list(pool.map(carry_out, jobs, chunksize=2))
+            yield row(f"{_size(space):,}, {trials}", *_ends(found), _time(found))
+
+
+def _time(found: list[Found]) -> str:
+    """Return the median time of runs in seconds."""
+    return f"{np.median([one.compiling + one.measuring for one in found]):,.0f}"

@@ -130,11 +130,11 @@ def by_chance(machine: Machine, rng: np.random.Generator, seed: int) -> Trace:
     return search.trace(best)
 
 
-def by_proposals(machine: Machine, rng: np.random.Generator, seed: int) -> Trace:
-    """Visit what the model proposes, once and shortly, then race that."""
+def by_proposals(machine: Machine, rng: np.random.Generator, seed: int, trials: int = TRIALS) -> Trace:
+    """Visit what the model proposes in so many trials, once and shortly, then race that."""
     configurations = machine.surface.configurations
     number = {one.id: place for place, one in enumerate(configurations)}
-    proposer = Proposer(configurations, seed, TRIALS)
+    proposer = Proposer(configurations, seed, trials)
     hinted = {
         (one.precision, streams_of(one)): one.id
         for one in reversed(configurations)
