@@ -35,7 +35,7 @@ EXTRAS = (0, 12, 24, 48)
 #: The sizes, by their place among SPACES, on which extra rounds are tried; and more trials, in fewer runs.
 _TRIED = (0, 1)
 LARGE = (2, 3)
-MORE_TRIALS = (100, 200, 400)
+MORE_TRIALS = (100, 200)
 FEWER_RUNS = 60
 
 
