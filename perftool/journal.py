@@ -88,6 +88,12 @@ class Raced(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="
     front: tuple[str, ...]
 
 
+class Readmitted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="readmitted"):
+    """Configurations that a race dropped and takes up again, since what beat them is no choice any more."""
+
+    configurations: tuple[str, ...]
+
+
 class Twin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="twin"):
     """A configuration that compiled to the same properties as one before: it is measured there."""
 
@@ -113,6 +119,7 @@ Record = (
     | Allowed
     | Focused
     | Raced
+    | Readmitted
     | Twin
     | Proposed
     | Finished

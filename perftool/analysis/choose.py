@@ -35,18 +35,20 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
     """Choose the configuration to ship under an objective and limits."""
     judged, warnings = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits, summary)
-    verdicts, reasons = verdicts_of(summary, objective, metric, judged)
-    passing = [one for one in summary.configurations if one.id not in reasons]
-    if not passing:
-        return _nothing(summary, objective, metric, limits, verdicts, reasons, warnings)
-    settled, refused = settle(summary, metric, judged, passing)
-    reasons |= refused
-    if settled is None:
-        nothing = _nothing(summary, objective, metric, limits, verdicts, reasons, warnings)
-        return structs.replace(nothing, refused=_rejected(summary, refused))
+    refused: dict[str, str] = {}
+    while True:  # Until fresh rounds do not refuse the choice; what one that is refused had beaten may pass.
+        verdicts, reasons = verdicts_of(summary, objective, metric, judged, refused)
+        reasons |= refused
+        passing = [one for one in summary.configurations if one.id not in reasons]
+        if not passing:
+            nothing = _nothing(summary, objective, metric, limits, verdicts, reasons, warnings)
+            return structs.replace(nothing, refused=_rejected(summary, refused))
+        settled, refusal = settle(summary, metric, judged, passing)
+        if refusal is None:
+            break
+        refused[settled.picked.chosen.id] = refusal
     picked = settled.picked
     leader, standings, tied, chosen = picked.leader, picked.standings, picked.tied, picked.chosen
-    passing = [one for one in passing if one.id not in refused]
     for one in passing:
         if one is not chosen:
             reasons[one.id] = why_not(one, chosen, leader, standings.get(one.id), one in tied)

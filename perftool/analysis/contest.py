@@ -26,14 +26,14 @@ def contest(
 ) -> tuple[tuple[Drop, ...], tuple[str, ...]]:
     """Return what a race drops among the candidates, and what it keeps for the Pareto front alone.
 
-    Under an objective that has no figure for each round (a rate, a percentile) throughput stands for it:
-    what is beaten there, and no better in latency, is beaten. A visit that something else disturbed tells
-    against nobody, unless most of them were disturbed: such a machine is never quiet, and all speak.
+    Nothing, where no visit shows anything of the objective (see `by_visit`). A visit that something else
+    disturbed tells against nobody, unless most of them were disturbed: such a machine is never quiet, and
+    all speak.
     """
     limits, _ = judgeable(summary, limits)
-    metric = metrics.objective_metric(objective, limits, summary)
-    if metric.series is None:
-        metric = metrics.LATENCY_SYNC if objective == "latency" else metrics.THROUGHPUT
+    metric = by_visit(objective, metrics.objective_metric(objective, limits))
+    if metric is None:
+        return (), ()
     series = _undisturbed([summary.series[one.id] for one in candidates])
     timed = _timed(metric, series)
     keeps, misses = _limits(candidates, limits, series)
@@ -55,6 +55,19 @@ def contest(
         if beaten >= 0 > dropped
     ]
     return drops, tuple(front)
+
+
+def by_visit(objective: Objective, metric: Metric) -> Metric | None:
+    """Return what a single visit shows of an objective; None where it shows nothing.
+
+    Throughput stands for a rate under a bound, and the median for a higher percentile of latency: what is
+    surely worse there, and no better in latency under load, is taken to be worse. Nothing stands for weights
+    on what visits do not repeat, such as memory.
+    """
+    if metric.series is not None:
+        return metric
+    stand_ins = {"rate": metrics.THROUGHPUT, "latency": metrics.LATENCY_SYNC}
+    return stand_ins.get(objective) if isinstance(objective, str) else None
 
 
 def _undisturbed(series: Sequence[Series]) -> list[Series]:
@@ -120,7 +133,7 @@ def _limits(
         if by_round is not None and bound > 0:
             logs = _logs([by_round(one) for one in series], metric.better)
             at = math.log(bound) if metric.better == "higher" else -math.log(bound)
-            scale = noise_scale(logs)
+            scale = noise_scale(logs, paired=False)  # A drift of the machine cancels in ratios only.
             # A percentile lies above the median: where that exceeds the limit, so does the percentile.
             misses[:, column] = chance_above(logs, at, scale) < DOUBT
             if metric.series is not None:

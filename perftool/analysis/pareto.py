@@ -35,14 +35,14 @@ def front(results: Sequence[ConfigurationResult], metrics: Sequence[Metric] = TR
 
     Point estimates decide: a place on the front is a hint, the choice is by paired ratios. A metric that was
     measured for none is left out. A configuration for which one of the others was not measured is not on the
-    front. Equals are all on it.
+    front, nor is one that a race dropped, with a visit or two. Equals are all on it.
     """
     metrics = compared(results, metrics)
     points: dict[str, tuple[float, ...]] = {}
     for result in results:
         values = [metric.value(result) for metric in metrics]
         known = [value for value in values if value is not None]
-        if result.status == "ok" and len(known) == len(metrics):
+        if result.status == "ok" and result.dropped is None and len(known) == len(metrics):
             points[result.id] = tuple(
                 value if metric.better == "higher" else -value
                 for metric, value in zip(metrics, known, strict=True)

@@ -8,11 +8,7 @@ from perftool.analysis import confirmation
 from perftool.analysis.leader import Ratios, Standing, best, lead, ratio_of
 from perftool.analysis.metric import Metric
 from perftool.analysis.reasons import complexity
-from perftool.analysis.result import (
-    ConfigurationResult,
-    Confirmation,
-    Summary,
-)
+from perftool.analysis.result import ConfigurationResult, Confirmation, Summary
 from perftool.spec import Limits
 
 
@@ -26,7 +22,7 @@ class Picked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """A choice that nothing speaks against, and what is known of it."""
+    """A choice, and what is known of it."""
 
     picked: Picked
     runner_up: str | None
@@ -45,17 +41,13 @@ def pick(
 
 def settle(
     summary: Summary, metric: Metric, judged: Limits, passing: Sequence[ConfigurationResult]
-) -> tuple[Settled | None, dict[str, str]]:
-    """Choose until fresh rounds do not refuse the choice; return it, and why those before it were refused."""
-    refused: dict[str, str] = {}
-    while left := [one for one in passing if one.id not in refused]:
-        picked = pick(summary, metric, left)
-        chosen, standings = picked.chosen, picked.standings
-        others = [one for one in left if one is not chosen]
-        close = [one for one in others if one in picked.tied or standings[one.id].kind == "undecided"]
-        runner_up = best(metric, close or others).id if others else None
-        found = confirmation.confirm(summary, metric, judged, chosen, runner_up, [one.id for one in others])
-        if found is None or not found.reasons:
-            return Settled(picked=picked, runner_up=runner_up, confirmation=found), refused
-        refused[chosen.id] = confirmation.refusal(found)
-    return None, refused
+) -> tuple[Settled, str | None]:
+    """Pick of those that pass, and hold the choice against its fresh rounds; tell why these refuse it."""
+    picked = pick(summary, metric, passing)
+    chosen, standings = picked.chosen, picked.standings
+    others = [one for one in passing if one is not chosen]
+    close = [one for one in others if one in picked.tied or standings[one.id].kind == "undecided"]
+    runner_up = best(metric, close or others).id if others else None
+    found = confirmation.confirm(summary, metric, judged, chosen, runner_up, [one.id for one in others])
+    settled = Settled(picked=picked, runner_up=runner_up, confirmation=found)
+    return settled, confirmation.refusal(found) if found is not None and found.reasons else None

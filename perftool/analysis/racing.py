@@ -69,6 +69,8 @@ def race(field: Field) -> Outcome:
     beaten_by = np.full(count, -1, dtype=np.int64)
     scales = [noise_scale(metric) for metric in field.timed]
     for leader in leaders(field):
+        if dropped_by[leader] >= 0:
+            continue  # Nothing is dropped for the sake of what is dropped itself.
         rivals = np.flatnonzero(dropped_by < 0)
         rivals = rivals[rivals != leader]
         rivals = rivals[np.all(field.keeps[leader] | field.misses[rivals], axis=1)]
@@ -104,19 +106,20 @@ def leaders(field: Field) -> list[int]:
     return front
 
 
-def noise_scale(logs: Array) -> float:
+def noise_scale(logs: Array, *, paired: bool = True) -> float:
     """Return the scale of the errors of ratios: by how much visits to the same configuration differ.
 
     The change from each round to the next is taken less what all changed by, for ratios are paired inside
-    rounds; the median of its size is that of the distribution's, which says the scale. With few such pairs a
-    guess counts beside them.
+    rounds; figures that are held against a limit are not `paired`, and what all changed by is error. The
+    median of its size is that of the distribution's, which says the scale. With few such pairs a guess counts
+    beside them.
     """
     sizes: list[Array] = []
     for before, after in zip(logs.T[:-1], logs.T[1:], strict=True):
         change = after - before
         change = change[~np.isnan(change)]
         if len(change) > 1:
-            sizes.append(np.abs(change - np.median(change)))
+            sizes.append(np.abs(change - np.median(change)) if paired else np.abs(change))
     found = np.concatenate(sizes) if sizes else np.empty(0)
     if not len(found):
         return GUESSED_SCALE

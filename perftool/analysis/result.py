@@ -192,7 +192,7 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration's figures by round, for pairing: what the JSON leaves out.
 
     `latency_ms` is the median under the closed load, `energy_j` joules per image.
-    `disturbed` are the rounds in which every visit under the closed load was.
+    `disturbed` are the rounds in which a visit that speaks was.
     """
 
     throughput_fps: dict[int, float]

@@ -9,6 +9,7 @@ from perftool.journal import (
     Planned,
     Proposed,
     Raced,
+    Readmitted,
     Record,
     Run,
     Twin,
@@ -16,13 +17,16 @@ from perftool.journal import (
 
 
 def drops_of(records: Sequence[Record]) -> dict[str, Dropped]:
-    """Return what races dropped."""
-    return {
-        drop.configuration: Dropped(by=drop.by, reason=drop.reason)
-        for record in records
-        if isinstance(record, Raced)
-        for drop in record.drops
-    }
+    """Return what races dropped, and did not take up again."""
+    found: dict[str, Dropped] = {}
+    for record in records:
+        if isinstance(record, Raced):
+            for drop in record.drops:
+                found[drop.configuration] = Dropped(by=drop.by, reason=drop.reason)
+        elif isinstance(record, Readmitted):
+            for id in record.configurations:
+                found.pop(id, None)
+    return found
 
 
 def unvisited(run: Run, planned: Planned) -> dict[str, str]:

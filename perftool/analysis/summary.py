@@ -138,7 +138,9 @@ def _series(found: Evidence) -> Series:
         latency_sync_ms=by_round(found.sync, median_latency_ms),
         end_to_end_fps=by_round(found.end_to_end, throughput_fps),
         energy_j=_energy_by_round(found.closed),
-        disturbed=frozenset(visit.round for visit in found.closed if disturbed(visit)),
+        disturbed=frozenset(
+            visit.round for visit in (*found.closed, *found.sync, *found.end_to_end) if disturbed(visit)
+        ),
     )
 
 

@@ -19,7 +19,11 @@ def sweep(
     model: Model = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", "-p", help="quick, full, latency, throughput, or a file. Default: quick."),
+        typer.Option(
+            "--profile",
+            "-p",
+            help="quick, wide, full, latency, throughput, serving, a file. Default: quick.",
+        ),
     ] = None,
     device: Annotated[
         list[str] | None, typer.Option("--device", "-d", help="CPU, GPU, NPU, AUTO, ... (repeatable).")
@@ -132,6 +136,8 @@ def sweep(
     source, images = preprocessed(source, images or own, preprocess)
     effort = {"extra_visits": extra_visits, "carry_percentile": carry_percentile or None}
     resolved = override(chosen, model=source, images=images, **given, **effort)  # type: ignore[arg-type]
+    if trials is not None and resolved.search != "tpe":
+        raise UsageError(f"--trials goes with --search tpe, not {resolved.search}")
     folder = out or options.default_folder(model_name(resolved.model))
     with watching() as watcher:
         run_sweep(resolved, folder, watcher)

@@ -3,7 +3,7 @@
 They follow the rounds of the closed loads, whose throughput they are shares of.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from statistics import median
 
@@ -20,12 +20,12 @@ _Made = dict[tuple[str, Load, int], list[Offered]]
 
 
 def open_rounds_left(
-    run: Run, planned: tuple[Configuration, ...], records: list[Record]
+    run: Run, planned: tuple[Configuration, ...], records: list[Record], gone: Collection[str] = ()
 ) -> Iterator[tuple[VisitLeft, ...]]:
     """Yield what is left of each round of open load; repeats of disturbed ones at the end of the last.
 
     The profile's rounds come first. Where the user allowed it more follow for the rates whose arrivals do not
-    carry the percentile yet; which those are shows once a round is done.
+    carry the percentile yet; which those are shows once a round is done. What is `gone` is visited no more.
     """
     rounds = run.header.profile.policy.rounds
     made: _Made = {}
@@ -36,7 +36,8 @@ def open_rounds_left(
     capacities = {one.id: _capacity(one.id, rounds, records) for one in planned}
     budget = repeats_left(run)
     for number in count():
-        visits = _round(run, planned, capacities, made, number)
+        drawn = _round(run, planned, capacities, made, number)
+        visits = [visit for visit in drawn if visit.configuration.id not in gone]
         left = [visit for visit in visits if key(visit) not in made]
         for visit in visits if number >= latest else ():
             before = made.get(key(visit), [])

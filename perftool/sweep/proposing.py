@@ -18,14 +18,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from perftool.analysis.contest import by_visit
 from perftool.analysis.limits import judge
 from perftool.analysis.metrics import objective_metric
 from perftool.analysis.passing import judgeable
 from perftool.analysis.result import Summary
 from perftool.errors import PerftoolError, UsageError
-from perftool.journal import ATTEMPTS, MEASURING, Planned, Proposed, Record, Run, Started, Twin
-from perftool.record import Compiled, Failed, Prepared, Visited
+from perftool.journal import ATTEMPTS, MEASURING, Proposed, Record, Run, Twin
+from perftool.record import Compiled, Failed, Visited
 from perftool.spec import Configuration, Limits, Objective
+from perftool.sweep.remaining import planned, unprepared
 from perftool.sweep.space import dimensions, distances, hinted
 
 #: How many are drawn at random, and scored, before the model proposes.
@@ -170,18 +172,18 @@ def rebuild(run: Run, scores: Mapping[str, float]) -> Proposer:
     `scores` is what `scores_of` says of everything measured so far. Raises UsageError without Optuna.
     """
     records = [entry.record for entry in run.entries]
-    planned = next((record for record in reversed(records) if isinstance(record, Planned)), None)
-    if planned is None:
+    plan = planned(run)
+    if plan is None:
         raise PerftoolError("this run's journal holds no plan yet")
-    explicit = tuple(one for one in planned.configurations if not one.baseline)
-    baselines = {one.id: one.device for one in planned.configurations if one.baseline}
+    explicit = tuple(one for one in plan.configurations if not one.baseline)
+    baselines = {one.id: one.device for one in plan.configurations if one.baseline}
     profile = run.header.profile
     proposer = Proposer(explicit, profile.seed, profile.policy.trials)
     compiled = (record for record in records if isinstance(record, Compiled))
     proposer.seed_with(hinted(explicit, baselines, compiled))
     _replay(proposer, records, {one.id for one in explicit}, scores)
-    unprepared = _unprepared(records)
-    proposer.leave_out(one.id for one in explicit if one.weight_format in unprepared)
+    not_prepared = unprepared(records)
+    proposer.leave_out(one.id for one in explicit if one.weight_format in not_prepared)
     return proposer
 
 
@@ -189,14 +191,15 @@ def scores_of(summary: Summary, objective: Objective, limits: Limits) -> dict[st
     """Return the score of every configuration that was measured: larger is better.
 
     That is the logarithm of the objective, less ten times the largest miss of a limit, relative to the limit:
-    what misses a limit is worse than all that keep it, and the less the nearer it comes.
+    what misses a limit is worse than all that keep it, and the less the nearer it comes. An objective that
+    single visits do not show is stood for as in a race; none is scored where nothing can stand for it.
     """
-    metric = objective_metric(objective, limits, summary)
+    metric = by_visit(objective, objective_metric(objective, limits))
     judged, _ = judgeable(summary, limits)
     scores: dict[str, float] = {}
     for one in summary.configurations:
-        value = metric.value(one) if one.status == "ok" else None
-        if value is not None and value > 0:
+        value = metric.value(one) if metric is not None and one.status == "ok" else None
+        if metric is not None and value is not None and value > 0:
             good = math.log(value) if metric.better == "higher" else -math.log(value)
             scores[one.id] = good - MISS_COSTS * min(judge(one, judged).excess, _LARGEST_MISS)
     return scores
@@ -233,19 +236,3 @@ def _replay(
                     proposer.tell(id, None)
             case _:
                 pass
-
-
-def _unprepared(records: list[Record]) -> set[str]:
-    """Return the weight formats that could not be prepared; a resumed run tries them again."""
-    failed: set[str] = set()
-    for record in records:
-        match record:
-            case Started():
-                failed.clear()
-            case Prepared(weight_format=weight_format):
-                failed.discard(weight_format)
-            case Failed(stage="prepare", subject=subject):
-                failed.add(subject)
-            case _:
-                pass
-    return failed

@@ -18,6 +18,7 @@ from perftool.journal import (
     Planned,
     Proposed,
     Raced,
+    Readmitted,
     Record,
     Run,
     Started,
@@ -87,15 +88,15 @@ def remaining(run: Run) -> Remaining:
     plan = planned(run)
     if plan is None:
         raise PerftoolError("this run's journal holds no plan yet")
-    unprepared = _unprepared(records)
-    given_up = tuple(_given_up(plan, records, unprepared))
+    not_prepared = unprepared(records)
+    given_up = tuple(_given_up(plan, records, not_prepared))
     dropped = {one.configuration for one in given_up} | left_behind(records)
-    evaluations = tuple(_evaluations(run, plan, records, unprepared))
+    evaluations = tuple(_evaluations(run, plan, records, not_prepared))
     waiting = unproposed(run, plan)
     searched = tuple(one for one in plan.configurations if one.id not in waiting)
     rounds = _kept(rounds_left(run, searched, records), dropped)
     if not rounds and wants_open_load(run.header.profile):
-        rounds = _kept(open_rounds_left(run, searched, records), dropped)
+        rounds = _kept(open_rounds_left(run, searched, records, dropped), dropped)
     prepared = {r.weight_format for r in records if isinstance(r, Prepared)}
     needed = {evaluation.weight_format for evaluation in evaluations}
     needed |= {visit.configuration.weight_format for left in rounds for visit in left}
@@ -124,6 +125,8 @@ def left_behind(records: Iterable[Record]) -> set[str]:
     for record in records:
         if isinstance(record, Raced):
             found.update(drop.configuration for drop in record.drops)
+        elif isinstance(record, Readmitted):
+            found.difference_update(record.configurations)
         elif isinstance(record, Twin):
             found.add(record.configuration)
     return found
@@ -146,7 +149,7 @@ def next_incarnation(entries: Iterable[Entry], configuration: str) -> int:
     return max((c.incarnation + 1 for c in compiled if c.configuration == configuration), default=0)
 
 
-def _unprepared(records: list[Record]) -> dict[str, str]:
+def unprepared(records: list[Record]) -> dict[str, str]:
     """Return the weight formats whose last preparation failed, with the reason; a resumed run tries again."""
     failed: dict[str, str] = {}
     for record in records:
@@ -159,14 +162,15 @@ def _unprepared(records: list[Record]) -> dict[str, str]:
     return failed
 
 
-def _given_up(plan: Planned, records: list[Record], unprepared: dict[str, str]) -> Iterator[GivenUp]:
+def _given_up(plan: Planned, records: list[Record], not_prepared: dict[str, str]) -> Iterator[GivenUp]:
     """Yield the configurations that are not tried any more."""
     failures = [r for r in records if isinstance(r, Failed) and r.stage in MEASURING]
     reasons = {failure.subject: failure.reason for failure in failures}
     counts = Counter(failure.subject for failure in failures)
     for configuration in plan.configurations:
-        if configuration.weight_format in unprepared:
-            reason = f"{configuration.weight_format} not prepared: {unprepared[configuration.weight_format]}"
+        if configuration.weight_format in not_prepared:
+            why = not_prepared[configuration.weight_format]
+            reason = f"{configuration.weight_format} not prepared: {why}"
             yield GivenUp(configuration=configuration.id, reason=reason)
         elif counts[configuration.id] >= ATTEMPTS:
             reason = f"failed {counts[configuration.id]} times, last: {reasons[configuration.id]}"
@@ -174,7 +178,7 @@ def _given_up(plan: Planned, records: list[Record], unprepared: dict[str, str]) 
 
 
 def _evaluations(
-    run: Run, plan: Planned, records: list[Record], unprepared: dict[str, str]
+    run: Run, plan: Planned, records: list[Record], not_prepared: dict[str, str]
 ) -> Iterator[Evaluation]:
     """Yield the evaluations neither recorded nor given up: per device the reference, the asked, baselines."""
     done = [record for record in records if isinstance(record, Evaluated)]
@@ -186,7 +190,7 @@ def _evaluations(
     for (label, device, executes), setting in wanted.items():
         weight_format: WeightFormat = "fp32" if label == "default" else WEIGHT_FORMAT[label]
         subject = f"{weight_format} on {device} in {executes or 'the default precision'}"
-        if subject in offered or failures[subject] >= ATTEMPTS or weight_format in unprepared:
+        if subject in offered or failures[subject] >= ATTEMPTS or weight_format in not_prepared:
             continue
         others = {precision for *what, precision in wanted if what == [label, device]} - {executes}
         if any(_answers(record, label, weight_format, device, executes, others) for record in done):

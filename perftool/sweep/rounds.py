@@ -181,7 +181,7 @@ def visit_job(visit: VisitLeft, policy: Policy, *, short: bool = False) -> Visit
         load=visit.load,
         round=visit.round,
         position=visit.position,
-        visit_seconds=policy.scout_seconds if short else policy.visit_seconds,
+        visit_seconds=min(policy.scout_seconds, policy.visit_seconds) if short else policy.visit_seconds,
         completions_per_request=policy.scout_completions if short else policy.completions_per_request,
         warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
     )

@@ -32,10 +32,18 @@ from perftool.sweep.focus import next_focus
 from perftool.sweep.locks import hold
 from perftool.sweep.open_rounds import window_seconds
 from perftool.sweep.plan import plan
-from perftool.sweep.proposing import import_optuna
 from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
 from perftool.sweep.rounds import VisitLeft, visit_job
-from perftool.sweep.searching import decide, is_short, next_proposal, race_due, twin
+from perftool.sweep.searching import (
+    check_searchable,
+    decide,
+    is_short,
+    next_proposal,
+    proposals_due,
+    race_due,
+    readmitted,
+    twin,
+)
 from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume
 
 #: How many distinct images a configuration's requests are pointed at in turn.
@@ -66,8 +74,7 @@ def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     DeviceMissingError when none of the profile's devices is there; ResumeRefusedError when the folder holds
     a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
     """
-    if profile.search == "tpe":
-        import_optuna()  # Refuses before anything is made.
+    check_searchable(profile)
     header = new_header(profile)
     images = images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)
@@ -117,6 +124,8 @@ def resume_sweep(folder: Path, watcher: Watcher, allowed: Allowed | None = None)
         raise ResumeRefusedError(f"{folder} holds a run of perftool load, which cannot be resumed")
     check_same(header, read_profile(folder), identity(header.profile.model), host.identity())
     images = images_for(header.profile)
+    if proposals_due(before):
+        check_searchable(header.profile)
     journal, run = resume(folder)
     with Sweep(folder, journal, run, images, watcher) as again:
         made = planned(run)
@@ -267,6 +276,9 @@ class Sweep:
                     self.append(decide(self.run, after))
                     continue
                 if left.nothing:
+                    if (again := readmitted(self.run)) is not None:
+                        self.append(again)
+                        continue
                     focus = next_focus(self.run)
                     if focus is None:
                         break
@@ -341,7 +353,7 @@ class Sweep:
             if same := twin(self.run, configuration, compiled):
                 self.append(same)
                 self._children.drop(configuration.id)
-                return True
+                return False  # Nor are its other loads visited: what is left is asked again.
             self._children.make_room()
         # A server that falls behind gives up when it is a whole schedule late.
         seconds = policy.visit_timeout_seconds + 3 * window_seconds(visit)

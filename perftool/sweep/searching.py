@@ -3,13 +3,17 @@
 A race's rules are `analysis.contest`'s and `analysis.racing`'s; proposals are `proposing`'s.
 """
 
-from perftool.analysis.contest import contest
+from perftool.analysis.choose import choose
+from perftool.analysis.contest import by_visit, contest
+from perftool.analysis.metrics import objective_metric
+from perftool.analysis.passing import judgeable, verdicts_of
 from perftool.analysis.stats import MIN_VISITS
 from perftool.analysis.summary import summarize
-from perftool.journal import Proposed, Raced, Run, Twin
+from perftool.errors import UsageError
+from perftool.journal import Proposed, Raced, Readmitted, Run, Twin
 from perftool.record import Compiled, Visited
 from perftool.spec import Configuration, Explicit, Profile
-from perftool.sweep.proposing import rebuild, scores_of
+from perftool.sweep.proposing import import_optuna, rebuild, scores_of
 from perftool.sweep.remaining import planned
 from perftool.sweep.rounds import VisitLeft
 
@@ -45,16 +49,49 @@ def decide(run: Run, round: int) -> Raced:
     return Raced(round=round, drops=drops, front=front)
 
 
+def readmitted(run: Run) -> Readmitted | None:
+    """Return what a race takes up again, once nothing is left to do; None where nothing is.
+
+    What it was dropped for failed since, missed a limit, or was refused in fresh rounds: then it may be the
+    choice, and makes the visits that it missed.
+    """
+    if not is_race(run.header.profile):
+        return None
+    profile, summary = run.header.profile, summarize(run)
+    judged, _ = judgeable(summary, profile.limits)
+    metric = objective_metric(profile.objective, profile.limits)
+    refused = {one.id for one in choose(summary, profile.objective, profile.limits).refused}
+    _, reasons = verdicts_of(summary, profile.objective, metric, judged, refused)
+    ids = tuple(one.id for one in summary.configurations if one.dropped and one.id not in reasons)
+    return Readmitted(configurations=ids) if ids else None
+
+
+def check_searchable(profile: Profile) -> None:
+    """Raise UsageError where proposals cannot be made: without Optuna, or with nothing to score."""
+    if profile.search != "tpe":
+        return
+    import_optuna()
+    if by_visit(profile.objective, objective_metric(profile.objective, profile.limits)) is None:
+        raise UsageError(
+            "--search tpe takes an objective that every visit shows, and these weights are on figures that "
+            "it does not: use --search grid"
+        )
+
+
+def proposals_due(run: Run) -> bool:
+    """Tell whether a search by proposals may still make some."""
+    records = [entry.record for entry in run.entries]
+    later = any(isinstance(one, Raced) or (isinstance(one, Visited) and one.round > 0) for one in records)
+    return run.header.profile.search == "tpe" and not later
+
+
 def next_proposal(run: Run, rounds: tuple[tuple[VisitLeft, ...], ...]) -> Proposed | None:
     """Return the next configuration that a search by proposals visits, once the last one was.
 
     None for another search, and when enough were proposed. Raises UsageError without Optuna.
     """
     profile = run.header.profile
-    if profile.search != "tpe" or (rounds and rounds[0][0].round == 0):
-        return None
-    records = [entry.record for entry in run.entries]
-    if any(isinstance(one, Raced) or (isinstance(one, Visited) and one.round > 0) for one in records):
+    if not proposals_due(run) or (rounds and rounds[0][0].round == 0):
         return None
     scores = scores_of(summarize(run), profile.objective, profile.limits)
     proposal = rebuild(run, scores).propose()
@@ -78,12 +115,14 @@ def twin(run: Run, configuration: Configuration, compiled: Compiled) -> Twin | N
     visited = {entry.record.configuration for entry in run.entries if isinstance(entry.record, Visited)}
     if plan is None or not isinstance(configuration.setting, Explicit) or configuration.id in visited:
         return None
-    explicit = {one.id: one for one in plan.configurations if isinstance(one.setting, Explicit)}
+    others = {
+        one.id: one for one in plan.configurations if isinstance(one.setting, Explicit) and one.id in visited
+    }
     for entry in run.entries:
         other = entry.record
-        if not isinstance(other, Compiled) or other.configuration not in visited & explicit.keys():
+        if not isinstance(other, Compiled) or other.configuration not in others:
             continue
-        before = explicit[other.configuration]
+        before = others[other.configuration]
         if _what_runs(before, other) == _what_runs(configuration, compiled):
             return Twin(configuration=configuration.id, of=before.id)
     return None

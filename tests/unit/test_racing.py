@@ -125,6 +125,7 @@ def test_noise_is_read_off_repeated_visits_without_what_all_share() -> None:
     speeds = [[speed * factor for factor in drift] for speed in np.linspace(10, 20, 400)]
     assert noise_scale(np.log(np.array(speeds))) < 0.02
     assert noise_scale(np.log(np.array([[1.0], [2.0]]))) == GUESSED_SCALE
+    assert noise_scale(np.log(np.array(speeds)), paired=False) > 0.2
     rng = np.random.default_rng(7)
     logs = 0.03 * rng.standard_t(3, (300, 2))
     # The difference of two such errors is wider than one of them.

@@ -9,10 +9,11 @@ from perftool.analysis.choose import choose
 from perftool.analysis.effort import short_of_samples
 from perftool.analysis.summary import summarize
 from perftool.journal import Entry, Planned, Proposed, Raced, Record, Run, Twin
-from perftool.record import Compiled, Visited
-from perftool.spec import Limits, Policy
+from perftool.record import Compiled, Failed, Visited
+from perftool.spec import Limits, Policy, Profile
+from perftool.sweep.focus import next_focus
 from perftool.sweep.remaining import remaining
-from perftool.sweep.searching import decide, is_short, race_due, twin
+from perftool.sweep.searching import decide, is_short, race_due, readmitted, twin
 
 FAST = Measured(precision="INT8", streams=2, fps=60.0, memory_mb=250)
 LEAN = Measured(precision="INT8", streams=1, fps=50.0, memory_mb=240)
@@ -172,3 +173,66 @@ def test_a_search_by_proposals_visits_what_was_proposed_and_the_baselines() -> N
     assert left == {LEAN.id, *(one.id for one in BASELINES)}
     fast = next(one for one in summarize(run).configurations if one.id == FAST.id)
     assert fast.reason == "not among the 1 configurations that the search visited"
+
+
+def finished_race(*failed: Measured, limits: Limits = UNLIMITED) -> Run:
+    """Return a run whose race dropped the FP32 configurations, and then lost what beat them."""
+    run = raced_and_finished()
+    run = structs.replace(run, header=structs.replace(run.header, profile=profile_with(run, limits)))
+    lost = [
+        Failed(subject=one.id, stage="visit", kind="crashed", reason="gone") for one in failed for _ in (1, 2)
+    ]
+    return with_record(run, *lost)
+
+
+def profile_with(run: Run, limits: Limits) -> Profile:
+    return structs.replace(run.header.profile, limits=limits)
+
+
+def test_what_was_dropped_for_the_sake_of_a_lost_one_is_taken_up_again() -> None:
+    assert readmitted(raced_and_finished()) is None
+    run = finished_race(FAST, LEAN)
+    again = readmitted(run)
+    assert again is not None
+    assert set(again.configurations) == {SLOW.id, SLOWER.id}
+    run = with_record(run, again)
+    assert readmitted(run) is None
+    left = {(visit.configuration.id, visit.round) for visits in remaining(run).rounds for visit in visits}
+    assert left == {(one.id, round) for one in (SLOW, SLOWER) for round in range(1, 6)}
+    slow = next(one for one in summarize(run).configurations if one.id == SLOW.id)
+    assert slow.dropped is None
+
+
+def test_what_was_dropped_by_one_that_misses_a_limit_in_the_end_is_taken_up_again() -> None:
+    run = finished_race(limits=Limits(accuracy_drop_pp=0.5))
+    again = readmitted(run)
+    assert again is not None
+    assert set(again.configurations) == {SLOW.id, SLOWER.id}
+
+
+def test_an_extra_round_always_has_visits_left() -> None:
+    for run in (finished_race(FAST, LEAN), finished_race(limits=Limits(accuracy_drop_pp=0.5)), after(6)):
+        run = structs.replace(
+            run,
+            header=structs.replace(
+                run.header,
+                profile=structs.replace(run.header.profile, policy=Policy(rounds=6, extra_visits=20)),
+            ),
+        )
+        if (again := readmitted(run)) is not None:
+            run = with_record(run, again)
+        if remaining(run).nothing and (focus := next_focus(run)) is not None:
+            assert remaining(with_record(run, focus)).rounds
+
+
+def test_weights_on_what_visits_do_not_repeat_drop_nothing() -> None:
+    run = after(1)
+    profile = structs.replace(run.header.profile, objective={"peak_rss": 1.0})
+    raced = decide(structs.replace(run, header=structs.replace(run.header, profile=profile)), 0)
+    assert raced.drops == ()
+    assert raced.front == ()
+
+
+def test_what_was_dropped_is_not_on_the_front() -> None:
+    summary = summarize(raced_and_finished())
+    assert SLOW.id not in choose(summary, "throughput", UNLIMITED).pareto
