@@ -2,18 +2,20 @@
 
 from dataclasses import replace
 
+import pytest
 from journals import BASELINES, EVALUATIONS, Journal, Measured, compiled
 from msgspec import structs
 
 from perftool.analysis.choose import choose
 from perftool.analysis.effort import short_of_samples
 from perftool.analysis.summary import summarize
+from perftool.errors import UsageError
 from perftool.journal import Entry, Planned, Proposed, Raced, Record, Run, Twin
 from perftool.record import Compiled, Failed, Visited
 from perftool.spec import Limits, Policy, Profile
 from perftool.sweep.focus import next_focus
 from perftool.sweep.remaining import remaining
-from perftool.sweep.searching import decide, is_short, race_due, readmitted, twin
+from perftool.sweep.searching import check_searchable, decide, is_short, race_due, readmitted, twin
 
 FAST = Measured(precision="INT8", streams=2, fps=60.0, memory_mb=250)
 LEAN = Measured(precision="INT8", streams=1, fps=50.0, memory_mb=240)
@@ -236,3 +238,11 @@ def test_weights_on_what_visits_do_not_repeat_drop_nothing() -> None:
 def test_what_was_dropped_is_not_on_the_front() -> None:
     summary = summarize(raced_and_finished())
     assert SLOW.id not in choose(summary, "throughput", UNLIMITED).pareto
+
+
+def test_proposals_are_refused_where_no_visit_can_be_scored() -> None:
+    pytest.importorskip("optuna", reason="the extra `search` is not installed")
+    profile = after(0, search="tpe").header.profile
+    check_searchable(profile)
+    with pytest.raises(UsageError, match="takes an objective that every visit shows"):
+        check_searchable(structs.replace(profile, objective={"peak_rss": 1.0}))
