@@ -35,7 +35,9 @@ def explain(error: msgspec.ValidationError, data: object, target: type) -> tuple
 def _entry(path: str, table: dict[str, Any]) -> tuple[str, str]:
     """Return the entry at fault of a table of numbers, of which msgspec names the table alone."""
     name, value = next(
-        (name, value) for name, value in table.items() if not isinstance(value, int | float) or value is True
+        (name, value)
+        for name, value in table.items()
+        if isinstance(value, bool) or not isinstance(value, int | float)
     )
     return _join(path, name), f"expected a number, got {found(value)}"
 
@@ -125,6 +127,8 @@ def _expected(kind: inspect.Type) -> str:
             return "a number" + _bounds(kind)
         case inspect.StrType():
             return "a string"
+        case inspect.BoolType():
+            return _or(["true", "false"])
         case inspect.LiteralType():
             return _one_of(kind.values)
         case inspect.VarTupleType():
@@ -138,9 +142,18 @@ def _expected(kind: inspect.Type) -> str:
             if tags:
                 return f"a table with type {_one_of(tags)}"
             members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
-            return " or ".join(_expected(member) for member in members)
+            return _or([word for member in members for word in _choices(member)])
         case _:
             return "another kind of value"
+
+
+def _choices(kind: inspect.Type) -> list[str]:
+    """Return in words each thing that a member of a union takes."""
+    return ["true", "false"] if isinstance(kind, inspect.BoolType) else [_expected(kind)]
+
+
+def _or(words: list[str]) -> str:
+    return " or ".join(each for each in (", ".join(words[:-1]), words[-1]) if each)
 
 
 def _bounds(kind: inspect.IntType | inspect.FloatType) -> str:

@@ -115,6 +115,9 @@ def test_an_unknown_name_gets_the_nearest(tmp_path: Path) -> None:
             'grids[0].precisions[0]: expected one of "BF16", "FP16", "FP32", "INT8", got "FP31"',
         ),
         ("streams = [true]", 'grids[0].streams[0]: expected an integer >= 1 or "auto", got true'),
+        ("pinning = [1]", "grids[0].pinning[0]: expected true or false, got 1"),
+        ('pinning = ["yes"]', 'grids[0].pinning[0]: expected true or false, got "yes"'),
+        ('hyper_threading = ["on"]', 'grids[0].hyper_threading[0]: expected true, false or "auto", got "on"'),
         ('streams = ["all"]', 'grids[0].streams[0]: expected an integer >= 1 or "auto", got "all"'),
         ("streams = [0]", 'grids[0].streams[0]: expected an integer >= 1 or "auto", got 0'),
         ("devices = [1979-05-27]", "grids[0].devices[0]: expected a string, got 1979-05-27"),
@@ -180,6 +183,10 @@ def test_a_fault_names_the_field_and_what_is_expected(tmp_path: Path, body: str,
         (
             'objective = { throughput = "a" }\n' + HEAD + GRID,
             'objective.throughput: expected a number, got "a"',
+        ),
+        (
+            "objective = { latency_p50 = 1, throughput = false }\n" + HEAD + GRID,
+            "objective.throughput: expected a number, got false",
         ),
         (
             "objective = { throughput = 1, latency_p50 = -1 }\n" + HEAD + GRID,
