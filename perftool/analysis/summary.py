@@ -324,6 +324,3 @@ def _accuracy(
 ) -> AccuracyResult | None:
     evaluated = accuracy.evaluation_of(configuration, compiled, executed, [one for one, _ in compared])
     return next((found for one, found in compared if one is evaluated), None)
-
-
-# ---------------------------------------------------------------- the run

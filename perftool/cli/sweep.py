@@ -1,14 +1,11 @@
 """`perftool sweep`: the main job."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from perftool.cli import options
-
-if TYPE_CHECKING:
-    pass
 
 Model = Annotated[
     str | None, typer.Argument(help="A built-in model's name, or a model file. Default: the profile's.")
