@@ -12,7 +12,7 @@ from perftool.analysis.leader import best_in_f32, standing
 from perftool.analysis.limits import judge
 from perftool.analysis.metric import LOADS, Metric
 from perftool.analysis.result import Again, ConfigurationResult, Confirmation, Gain, Summary
-from perftool.analysis.stats import MIN_VISITS, Estimate, paired_ratio, ratio_of_independent
+from perftool.analysis.stats import MIN_VISITS, Estimate, paired_ratio
 from perftool.spec import ClosedLoad, Limits
 
 #: So many choices of a run are measured again, one after the other, while none is confirmed.
@@ -67,7 +67,7 @@ def confirm(
         throughput_fps=result.throughput_fps,
         latency_ms=result.latency_intervals_ms,
         latency_sync_ms=result.latency_sync_intervals_ms,
-        change=_change(metric, result, chosen),
+        change=metric.ratio(result, chosen),
         reasons=reasons,
         holds=not reasons and rounds >= MIN_VISITS,
     )
@@ -133,11 +133,6 @@ def _missed(result: ConfigurationResult, limits: Limits) -> list[str]:
         for name, reason in zip(verdict.missed, verdict.reasons, strict=True)
         if name in metrics.METRICS and metrics.METRICS[name].read(result) is not None
     ]
-
-
-def _change(metric: Metric, now: ConfigurationResult, before: ConfigurationResult) -> Estimate | None:
-    mine, its = metric.read(now), metric.read(before)
-    return ratio_of_independent(mine, its) if mine and its else None
 
 
 # ---------------------------------------------------------------- told

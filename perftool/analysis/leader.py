@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult, Summary
-from perftool.analysis.stats import CONFIDENCE, Estimate, paired_ratio, ratio_of_independent
+from perftool.analysis.stats import CONFIDENCE, Estimate, paired_ratio
 
 #: Ratios within 1 +- BAND are as good as equal.
 BAND = 0.02
@@ -56,8 +56,7 @@ def ratio_of(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Es
         one, other = other, one
     if metric.series is None:
         results = {each.id: each for each in (*summary.configurations, *summary.baselines)}
-        a, b = metric.read(results[one]), metric.read(results[other])
-        return (ratio_of_independent(a, b) if a and b else None), 0
+        return metric.ratio(results[one], results[other]), 0
     mine, its = metric.series(summary.series[one]), metric.series(summary.series[other])
     shared = mine.keys() & its.keys()
     again = any(round >= summary.run.rounds_planned for round in shared)

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from perftool.analysis.result import ConfigurationResult, Series
-from perftool.analysis.stats import Estimate
+from perftool.analysis.stats import Estimate, ratio_of_independent
 from perftool.spec import Closed, ClosedLoad, EndToEnd, Sync
 
 #: The loads that rounds are made under, by the name that metrics have for them.
@@ -19,7 +19,8 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `label` is for an axis or a sentence, `heading` for a narrow column, `phrase` for a reason where the
     heading alone would say too little. `digits` are the decimals that are worth showing where no interval
     says better. `read` gives None where it was not measured. `series` gives the figure of each round, for
-    pairing, where there is one, and `load` the one load that those rounds were visited under.
+    pairing, where there is one, and `load` the one load that those rounds were visited under. `unscaled` is
+    `read` without the scale that the figure is shown on, where it has one.
 
     `positive`: the figure is above zero wherever it makes sense, so it has a logarithm, and a weight.
     `spread`: it is seen more than once, so it has an interval once there are visits enough. `parts` are the
@@ -35,6 +36,7 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     read: Callable[[ConfigurationResult], Estimate | None]
     series: Callable[[Series], dict[int, float]] | None = None
     load: Literal["closed", "sync", "end_to_end"] | None = None
+    unscaled: Callable[[ConfigurationResult], Estimate | None] | None = None
     phrase: str = ""
     positive: bool = True
     spread: bool = True
@@ -45,6 +47,16 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return the point estimate."""
         estimate = self.read(result)
         return estimate.point if estimate else None
+
+    def ratio(self, one: ConfigurationResult, other: ConfigurationResult) -> Estimate | None:
+        """Return the figure of one result over that of another, measured apart from it.
+
+        None where either has none. A scale would cancel in the ratio, but not the noise of what it is set
+        by: the figures are compared without.
+        """
+        read = self.unscaled or self.read
+        mine, its = read(one), read(other)
+        return ratio_of_independent(mine, its) if mine and its else None
 
     @property
     def called(self) -> str:

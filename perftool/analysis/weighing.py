@@ -2,8 +2,9 @@
 
     score(a) = exp( sum of w_i log(how many times better metric i of a is than of the baseline) / sum of w_i )
 
-In the ratio of two scores the baseline cancels, so it only sets the scale that a score is shown on: which
-configuration is chosen does not depend on it, and scores, being single numbers, compare transitively.
+In the ratio of two scores the baseline cancels, so it only sets the scale that a score is shown on, and has
+no part in a comparison: which configuration is chosen does not depend on it, nor how sure that is, and
+scores, being single numbers, compare transitively.
 """
 
 import math
@@ -21,7 +22,8 @@ def weighed(rows: Weighted, summary: Summary | None) -> Metric:
 
     The baseline is that of the THROUGHPUT hint, else the other one, else the first configuration that has
     all the figures. Without a summary there is none: the score then decides as it would with one, but is in
-    no unit that means anything.
+    no unit that means anything. A score is read of the summary's own results: where it is paired with the
+    baseline, its interval is theirs.
     """
     base = _baseline(rows, summary)
     paired = all(metric.series is not None for metric, _ in rows)
@@ -51,6 +53,7 @@ def weighed(rows: Weighted, summary: Summary | None) -> Metric:
         read=read,
         series=series if paired else None,
         load=loads.pop() if paired and len(loads) == 1 else None,
+        unscaled=lambda result: _index(rows, result),
         parts=tuple(metric for metric, _ in rows),
         over=base.id if base else "",
     )

@@ -306,7 +306,15 @@ def test_weights_multiply_ratios_and_the_choice_follows_them() -> None:
     assert gain.point == pytest.approx(score(short), rel=0.01)
 
 
-@pytest.mark.parametrize("weights", [{"throughput": 2.0}, {"throughput": 1.0, "latency_p50": 0.3}])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"throughput": 2.0},
+        {"throughput": 1.0, "latency_p50": 0.3},
+        {"throughput": 1.0, "latency_p90": 1.0},
+        {"throughput": 1.0, "peak_rss": 0.5},
+    ],
+)
 def test_the_choice_by_weights_does_not_depend_on_the_baseline(weights: dict[str, float]) -> None:
     summary = summarize(nine())
     found = choose(summary, weights, Limits())
@@ -314,6 +322,20 @@ def test_the_choice_by_weights_does_not_depend_on_the_baseline(weights: dict[str
     for baselines in others:
         again = choose(msgspec.structs.replace(summary, baselines=baselines), weights, Limits())
         assert (again.id, again.rejected) == (found.id, found.rejected)
+
+
+@pytest.mark.parametrize("factors", [(0.3, 1.0, 1.7), (1.0,)])
+def test_a_noisy_baseline_hides_no_difference_between_scores_without_rounds(
+    factors: tuple[float, ...],
+) -> None:
+    """p90 has no figure for each round, so the scores are compared as independent ones."""
+    baseline = changed(BASELINES[1], factors=factors)
+    slow = changed(PLAIN, fps=20.0, precision="BF16", streams=2)
+    measured = Journal((baseline, FAST, slow), machine=(1.0,)).run()
+    found = choose(summarize(measured), {"throughput": 1.0, "latency_p90": 1.0}, NONE)
+    assert (found.id, found.undecided) == (FAST.id, ())
+    assert why(found, slow.id) == f"beaten by {FAST.id} (0.61x)"
+    assert score(found) == pytest.approx(33.0 / 17.2, rel=0.05 if factors == (1.0,) else 1.0)
 
 
 def test_one_weight_alone_decides_as_its_metric_does() -> None:

@@ -275,6 +275,30 @@ def test_a_drop_since_it_was_chosen_is_told_and_replaces_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("speeds", "told"), [((0.9,) * 6, True), ((1.0, 0.7, 0.9, 1.2, 0.75, 0.85), False)]
+)
+def test_how_sure_a_drop_of_a_score_is_the_fresh_rounds_say(speeds: tuple[float, ...], told: bool) -> None:
+    """The rounds that it was chosen by are steady: were the interval theirs, any drop would be sure."""
+    steady = tuple(changed(one, factors=(1.0,)) for one in FIELD)
+    weights = {"throughput": 1.0, "latency_p50": 0.5}
+    journal = Journal(steady, machine=(1.0,), finished=False)
+    run = journal.run(limits=NONE, policy=Policy(), objective=weights)
+    made: set[tuple[str, int]] = set()
+    while (focus := next_focus(run)) is not None:
+        run = with_records(run, focus)
+        for visit in remaining(run).rounds[0]:
+            fps = speeds[visit.round % 6] * KNOWN[visit.configuration.id].fps
+            run = again(run, visit, fps, made)
+    found = recommended(run)
+    assert found.confirmation is not None and found.confirmation.holds
+    change = found.confirmation.change
+    assert change is not None and change.low is not None and change.high is not None
+    assert change.point == pytest.approx(0.9, rel=0.05)
+    assert change.low == pytest.approx(min(speeds), rel=0.05) and change.high >= max(speeds) * 0.95
+    assert (len(found.warnings) == 1) == told
+
+
 def test_disturbed_fresh_visits_are_told() -> None:
     found = recommended(confirmed(selected(), {}, other_load=0.3))
     assert found.confirmation is not None and found.confirmation.holds
