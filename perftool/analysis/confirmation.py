@@ -202,8 +202,8 @@ def why_unconfirmed(
     if not run.confirm_rounds:
         quick = f"a quick look of {run.rounds_planned} rounds; runs of {MIN_VISITS} and more are confirmed"
         return quick if run.rounds_planned < MIN_VISITS else "the profile asks for no fresh rounds"
-    if metric.series is None:
-        return f"the {metric.label} is not measured again"
+    if load_of(metric) is None:
+        return _why_never(metric)
     if chosen in summary.again:
         made = _rounds(summary.again[chosen], metric, chosen)
         if made or not run.complete:
@@ -216,6 +216,17 @@ def why_unconfirmed(
     if not run.complete:
         return "the run was stopped before its fresh rounds; perftool sweep --resume makes them"
     return "it has no fresh rounds; perftool sweep --resume makes them for the run's own choice"
+
+
+def _why_never(metric: Metric) -> str:
+    """Say why no fresh rounds are made for an objective."""
+    if not metric.parts:
+        return f"the {metric.label} is not measured again"
+    if bare := [part.name for part in metric.parts if part.series is None]:
+        lacks = "has no figure" if len(bare) == 1 else "have no figures"
+        return f"the {metric.name} is not measured again: {' and '.join(bare)} {lacks} in each round"
+    names = " and ".join(part.name for part in metric.parts)
+    return f"the {metric.name} is not measured again: no single load has {names}"
 
 
 def exhausted(summary: Summary, refused: Collection[str]) -> tuple[str, ...]:

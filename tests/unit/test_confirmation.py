@@ -14,7 +14,7 @@ from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
 from perftool.journal import Allowed, Entry, Finished, Focused, Record, Run, Started
 from perftool.record import Visited
-from perftool.spec import Closed, Limits, Policy, Sync
+from perftool.spec import Closed, Limits, Objective, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.pace import compiles_left, seconds_left
 from perftool.sweep.remaining import next_incarnation, remaining
@@ -330,6 +330,39 @@ def test_another_choice_than_the_run_s_is_not_confirmed() -> None:
 )
 def test_a_run_without_fresh_rounds_says_so(last: tuple[Record, ...], said: str) -> None:
     assert recommended(with_records(selected(), *last)).unconfirmed == said
+
+
+@pytest.mark.parametrize(
+    ("objective", "limits", "said"),
+    [
+        ("latency", Limits(accuracy_drop_pp=None, percentile=90), "the latency of a single request, p90 is not "),
+        (
+            {"throughput": 1.0, "latency_sync": 0.5},
+            NONE,
+            "the score is not measured again: no single load has throughput and latency_sync",
+        ),
+        (
+            {"throughput": 1.0, "latency_p90": 0.5},
+            NONE,
+            "the score is not measured again: latency_p90 has no figure in each round",
+        ),
+        (
+            {"throughput": 1.0, "latency_p90": 0.5, "peak_rss": 0.1},
+            NONE,
+            "the score is not measured again: latency_p90 and peak_rss have no figures in each round",
+        ),
+    ],
+)
+def test_what_fresh_rounds_cannot_carry_is_said_and_no_resuming_is_promised(
+    objective: Objective, limits: Limits, said: str
+) -> None:
+    field = tuple(changed(one, completions=80, sync=one.hint is not None or one.streams > 1) for one in FIELD)
+    run = with_records(selected(*field, objective=objective, limits=limits), Finished())
+    assert next_focus(run) is None
+    found = recommended(run)
+    assert found.id is not None and found.confirmation is None
+    assert found.unconfirmed is not None and found.unconfirmed.startswith(said)
+    assert "--resume" not in found.unconfirmed
 
 
 # ---------------------------------------------------------------- refused, and replaced
