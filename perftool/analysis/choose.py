@@ -87,7 +87,7 @@ def _confirmed(
 ) -> tuple[str | None, tuple[str, ...]]:
     """Return why a choice is not confirmed (None where it is), and what a reader is to be warned of."""
     found, chosen = settled.confirmation, settled.picked.chosen.id
-    why = confirmation.why_unconfirmed(summary, metric, chosen, found, refused)
+    why = confirmation.why_unconfirmed(summary, metric, chosen, settled.runner_up, found, refused)
     if found is not None:
         told = (confirmation.lost(metric, found), confirmation.disturbance(summary.again[chosen]))
         return why, tuple(text for text in told if text)

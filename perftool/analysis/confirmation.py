@@ -58,10 +58,11 @@ def confirm(
         _gain(again, metric, chosen.id, one.id, under_hint(one)) for one in _baselines(summary, chosen.device)
     ]
     reasons = (*_beaten(again, metric, chosen.id, others), *_missed(result, limits))
+    rival = _gain(again, metric, chosen.id, runner_up, "the runner-up")
     return Confirmation(
         rounds=rounds,
         processes=min(one.incarnations for one in again.results.values() if one.incarnations),
-        runner_up=_gain(again, metric, chosen.id, runner_up, "the runner-up"),
+        runner_up=rival,
         baselines=tuple(gain for gain in gains if gain),
         best_in_f32=_gain(again, metric, chosen.id, f32.id if f32 else None, BEST_IN_F32),
         throughput_fps=result.throughput_fps,
@@ -69,7 +70,7 @@ def confirm(
         latency_sync_ms=result.latency_sync_intervals_ms,
         change=metric.ratio(result, chosen),
         reasons=reasons,
-        holds=not reasons and rounds >= MIN_VISITS,
+        holds=not reasons and _lacks(rounds, rival, runner_up) is None,
     )
 
 
@@ -123,6 +124,20 @@ def _beaten(again: Again, metric: Metric, chosen: str, others: Iterable[str]) ->
         if ratio is not None and standing(ratio, rounds).kind == "worse":
             found.append(f"{ratio.point:.2f}x of {id}{_span(ratio.low, ratio.high)}")
     return found
+
+
+def _lacks(rounds: int, rival: Gain | None, runner_up: str | None) -> str | None:
+    """Say what fresh rounds lack to confirm a choice that nothing in them speaks against.
+
+    Under other limits or weights than the run's the same choice may have another runner-up.
+    """
+    takes = f"an interval takes {MIN_VISITS}"
+    if rounds < MIN_VISITS:
+        return f"{rounds} fresh rounds, and {takes}"
+    if runner_up is None or (rival is not None and rival.rounds >= MIN_VISITS):
+        return None
+    had = f"in {rival.rounds} of the fresh rounds, and {takes}" if rival else "not in the fresh rounds"
+    return f"its runner-up {runner_up} was {had}"
 
 
 def _missed(result: ConfigurationResult, limits: Limits) -> list[str]:
@@ -191,14 +206,14 @@ def why_unconfirmed(
     summary: Summary,
     metric: Metric,
     chosen: str,
+    runner_up: str | None,
     found: Confirmation | None,
     refused: Collection[str],
 ) -> str | None:
     """Say why a choice is not confirmed; None where it is."""
     run = summary.run
     if found is not None:
-        few = f"{found.rounds} fresh rounds, and an interval takes {MIN_VISITS}"
-        return None if found.holds else few
+        return _lacks(found.rounds, found.runner_up, runner_up)
     if not run.confirm_rounds:
         quick = f"a quick look of {run.rounds_planned} rounds; runs of {MIN_VISITS} and more are confirmed"
         return quick if run.rounds_planned < MIN_VISITS else "the profile asks for no fresh rounds"

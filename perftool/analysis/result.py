@@ -251,7 +251,7 @@ class Confirmation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `processes` is the fewest that any of those compared was seen in. The figures of the choice itself are
     those of these rounds, None under a load that they do not have. `change` is its figure under the objective
     over the one that it was chosen by. `reasons` say what speaks against it. It holds where nothing does, and
-    the rounds carry an interval.
+    the rounds carry an interval, over the runner-up too.
     """
 
     rounds: int

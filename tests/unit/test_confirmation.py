@@ -14,7 +14,7 @@ from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
 from perftool.journal import Allowed, Entry, Finished, Focused, Record, Run, Started
 from perftool.record import Visited
-from perftool.spec import Closed, Limits, Objective, Policy, Sync
+from perftool.spec import Bound, Closed, Limits, Objective, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.pace import compiles_left, seconds_left
 from perftool.sweep.remaining import next_incarnation, remaining
@@ -316,6 +316,28 @@ def test_another_choice_than_the_run_s_is_not_confirmed() -> None:
     assert other.gain, "the gains are then those that it was chosen by"
     same = choose(summary, "throughput", Limits(accuracy_drop_pp=None, memory_mb=300))
     assert same.id == BEST.id and same.confirmation is not None, "what was measured holds under other limits"
+
+
+def test_a_choice_whose_new_runner_up_was_not_in_its_fresh_rounds_is_not_confirmed() -> None:
+    limits = Limits(accuracy_drop_pp=None, memory_mb=300)
+    rival = changed(THIRD, fps=32.5, memory_mb=330)
+    run = confirmed(selected(*BASELINES, BEST, SECOND_BEST, rival, FLOAT, limits=limits), {})
+    own = recommended(run)
+    assert own.runner_up == SECOND_BEST.id and own.confirmation is not None and own.confirmation.holds
+    other = choose(summarize(run), "throughput", NONE)
+    assert (other.id, other.runner_up) == (BEST.id, rival.id)
+    assert other.confirmation is not None and not other.confirmation.holds
+    assert other.confirmation.runner_up is None and other.confirmation.reasons == ()
+    assert other.unconfirmed == f"its runner-up {rival.id} was not in the fresh rounds"
+    assert other.claim is not None and other.claim.endswith(f"not confirmed: {other.unconfirmed}")
+    assert exported(BEST.id, run=run).confirmed is not None, "that is under the run's own limits"
+
+
+def test_the_only_one_that_passes_has_no_runner_up_to_be_confirmed_against() -> None:
+    limits = Limits(accuracy_drop_pp=None, bounds=(Bound(metric="throughput", way=">=", value=32.0),))
+    found = recommended(confirmed(selected(limits=limits), {}))
+    assert (found.id, found.runner_up, found.unconfirmed) == (BEST.id, None, None)
+    assert found.confirmation is not None and found.confirmation.holds
 
 
 @pytest.mark.parametrize(
