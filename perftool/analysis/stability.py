@@ -23,7 +23,7 @@ from perftool.analysis.passing import judgeable, verdicts_of
 from perftool.analysis.picking import pick
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary, Switch
 from perftool.analysis.stats import Estimate
-from perftool.spec import Limits, Objective
+from perftool.spec import Bound, Limits, Objective
 
 #: Weights are looked at up to this many times the present one, and down to that part of it.
 _FURTHEST = 1000.0
@@ -83,6 +83,7 @@ class _Question(Struct, frozen=True, kw_only=True):
     ratios: Ratios
 
     def passing(self, limits: Limits) -> list[ConfigurationResult]:
+        """Return who passes; what a race dropped does where what beat it does not."""
         _, reasons = verdicts_of(self.summary, self.objective, self.metric, limits)
         return [
             one for one in self.summary.configurations if one.id not in reasons and one.id not in self.refused
@@ -117,26 +118,48 @@ def _remembering() -> Ratios:
 
 def _limit(question: _Question, metric: Metric, bound: float | None) -> Iterator[Switch]:
     """Give the nearest loosening of a limit, and the nearest tightening, that change the choice."""
-    others = question.passing(without(question.limits, {metric.name}))
-    known = [(value, one) for one in others if (value := metric.value(one)) is not None]
-    strict = sorted({value for value, _ in known}, reverse=metric.better == "lower")
+    values, passing = _admitted(question, metric)
+    strict = sorted(set(values.values()), reverse=metric.better == "lower")
     if bound is not None:
         looser = [value for value in reversed(strict) if not metric.keeps(value, bound)]
         for index, value in enumerate(looser):
-            winner = question.winner([one for each, one in known if metric.keeps(each, value)])
+            winner = question.winner(passing(value))
             if winner is not None and winner != question.chosen:
                 further = looser[index + 1] if index + 1 < len(looser) else None
                 yield _loosened(question, metric, bound, _short(metric, value, further, inward=False), winner)
                 break
         strict = [value for value in strict if metric.keeps(value, bound)]
-    if question.chosen not in {one.id for _, one in known}:
+    if question.chosen not in values:
         return
     for index in range(1, len(strict)):
         value, last = strict[index], strict[index - 1]
-        winner = question.winner([one for each, one in known if metric.keeps(each, value)])
+        winner = question.winner(passing(value))
         if winner is not None and winner != question.chosen:
             yield _tightened(question, metric, bound, _short(metric, last, value, inward=True), winner)
             break
+
+
+def _admitted(
+    question: _Question, metric: Metric
+) -> tuple[dict[str, float], Callable[[float], list[ConfigurationResult]]]:
+    """Return the figures that a limit on a metric could lie at, by id, and what passes with it at each.
+
+    What passes with the limit is what keeps it of those that pass without, and is quickly told. Not so where
+    a race dropped some: a limit that shuts out what beat them lets them in.
+    """
+    lifted = without(question.limits, {metric.name})
+    summary = question.summary
+    raced = question.objective == summary.run.objective and any(one.dropped for one in summary.configurations)
+    others = summary.configurations if raced else question.passing(lifted)
+    values = {one.id: value for one in others if (value := metric.value(one)) is not None}
+
+    def passing(bound: float) -> list[ConfigurationResult]:
+        if not raced:
+            return [one for one in others if one.id in values and metric.keeps(values[one.id], bound)]
+        limit = Bound(metric=metric.name, way=metric.way, value=bound)
+        return question.passing(structs.replace(lifted, bounds=(*lifted.bounds, limit)))
+
+    return values, passing
 
 
 def _loosened(question: _Question, metric: Metric, now: float, then: float, id: str) -> Switch:
@@ -188,15 +211,19 @@ def _short(metric: Metric, value: float, end: float | None, *, inward: bool) -> 
 
 def _weight(question: _Question, weights: dict[str, float], name: str) -> Iterator[Switch]:
     """Give the nearest larger weight of a metric, and the nearest smaller one, that change the choice."""
-    passing = question.passing(question.limits)
     now = weights[name]
 
-    def winner(weight: float) -> str | None:
-        metric = metrics.objective_metric({**weights, name: weight}, question.limits)
-        asked = structs.replace(question, metric=metric, ratios=_remembering())
-        return asked.winner(passing)
+    def weighing(weight: float) -> _Question:
+        objective = {**weights, name: weight}
+        metric = metrics.objective_metric(objective, question.limits)
+        return structs.replace(question, objective=objective, metric=metric, ratios=_remembering())
 
-    turns = _turns(passing, weights, name)
+    def winner(weight: float) -> str | None:
+        asked = weighing(weight)
+        return asked.winner(asked.passing(asked.limits))
+
+    # Under weights other than its own what a race dropped is a candidate again.
+    turns = _turns(weighing(_FURTHEST * now).passing(question.limits), weights, name)
     changes: tuple[tuple[Literal["weigh more", "weigh less"], list[float]], ...] = (
         ("weigh more", [weight for weight in turns if weight > now]),
         ("weigh less", [weight for weight in reversed(turns) if weight < now]),
