@@ -95,7 +95,7 @@ def _confirmed(
     return why, (f"not confirmed: {why}",) if why and spent else ()
 
 
-# ---------------------------------------------------------------- limits
+# ---------------------------------------------------------------- nothing passes
 
 
 def _nothing(
@@ -108,11 +108,6 @@ def _nothing(
     warnings: tuple[str, ...],
 ) -> Recommendation:
     """Say that nothing passes, and what comes nearest."""
-    missed = sorted((verdict.excess if verdict.reasons else math.inf, id) for id, verdict in verdicts.items())
-    nearest = [
-        NearMiss(id=id, reason=reasons[id], excess=excess if math.isfinite(excess) else None)
-        for excess, id in missed[:_NEAREST]
-    ]
     if verdicts:
         reason = f"none of the {len(verdicts)} measured configurations passes"
         if why := why_unknown(summary, metric, limits):
@@ -139,8 +134,20 @@ def _nothing(
         pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
         open=carrying(summary, limits),
         warnings=warnings,
-        nearest=tuple(nearest),
+        nearest=_nearest(verdicts, reasons),
     )
+
+
+def _nearest(verdicts: dict[str, Verdict], reasons: dict[str, str]) -> tuple[NearMiss, ...]:
+    """Return the nearest misses; what could not be judged comes last."""
+    missed = sorted((verdict.excess if verdict.reasons else math.inf, id) for id, verdict in verdicts.items())
+    return tuple(
+        NearMiss(id=id, reason=reasons[id], excess=excess if math.isfinite(excess) else None)
+        for excess, id in missed[:_NEAREST]
+    )
+
+
+# ---------------------------------------------------------------- the choice, told
 
 
 def _uncertain(verdicts: dict[str, Verdict], chosen: str | None) -> tuple[Uncertain, ...]:
@@ -152,12 +159,6 @@ def _rejected(summary: Summary, reasons: dict[str, str]) -> tuple[Rejected, ...]
     return tuple(
         Rejected(id=one.id, reason=reasons[one.id]) for one in summary.configurations if one.id in reasons
     )
-
-
-# ---------------------------------------------------------------- against the leader
-
-
-# ---------------------------------------------------------------- the choice, told
 
 
 def _gains(

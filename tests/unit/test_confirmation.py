@@ -275,9 +275,7 @@ def test_a_drop_since_it_was_chosen_is_told_and_replaces_nothing() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("speeds", "told"), [((0.9,) * 6, True), ((1.0, 0.7, 0.9, 1.2, 0.75, 0.85), False)]
-)
+@pytest.mark.parametrize(("speeds", "told"), [((0.9,) * 6, True), ((1.0, 0.7, 0.9, 1.2, 0.75, 0.85), False)])
 def test_how_sure_a_drop_of_a_score_is_the_fresh_rounds_say(speeds: tuple[float, ...], told: bool) -> None:
     """The rounds that it was chosen by are steady: were the interval theirs, any drop would be sure."""
     steady = tuple(changed(one, factors=(1.0,)) for one in FIELD)
@@ -357,7 +355,11 @@ def test_a_run_without_fresh_rounds_says_so(last: tuple[Record, ...], said: str)
 @pytest.mark.parametrize(
     ("objective", "limits", "said"),
     [
-        ("latency", Limits(accuracy_drop_pp=None, percentile=90), "the latency of a single request, p90 is not "),
+        (
+            "latency",
+            Limits(accuracy_drop_pp=None, percentile=90),
+            "the latency of a single request, p90 is not ",
+        ),
         (
             {"throughput": 1.0, "latency_sync": 0.5},
             NONE,
