@@ -84,7 +84,7 @@ class _Question(Struct, frozen=True, kw_only=True):
 
     def passing(self, limits: Limits) -> list[ConfigurationResult]:
         """Return who passes; what a race dropped does where what beat it does not."""
-        _, reasons = verdicts_of(self.summary, self.objective, self.metric, limits)
+        _, reasons = verdicts_of(self.summary, self.objective, self.metric, limits, self.refused)
         return [
             one for one in self.summary.configurations if one.id not in reasons and one.id not in self.refused
         ]

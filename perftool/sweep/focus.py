@@ -79,7 +79,11 @@ def _confirming(run: Run, round: int) -> Focused | None:
     found = choose(summary, profile.objective, profile.limits)
     made = confirm_rounds(run)
     given_up = {one.configuration for one in remaining(run).given_up}
-    if found.id is None or found.id in given_up or len(made.get(found.id, ())) >= rounds:
+    if found.id is None or found.id in given_up:
+        return None
+    # A runner-up that came up later, by rounds that the user allowed, is to be met in fresh rounds too.
+    rival = {found.runner_up} - {None, *given_up}
+    if sum(rival <= set(one.configurations) for one in made.get(found.id, ())) >= rounds:
         return None
     if found.id not in made and len(made) >= CHOICES:
         return None
