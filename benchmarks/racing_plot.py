@@ -1,10 +1,14 @@
 """Where a race spent its time, beside what measuring everything found: a picture."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from perftool.analysis.stats import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks"
 NAME = "racing.png"
@@ -33,6 +37,19 @@ def draw(spent: list[Spent], races: int) -> str:
     figure, (above, below) = pyplot.subplots(
         2, 1, figsize=(10, 7), sharex=True, height_ratios=(3, 2), layout="constrained"
     )
+    _throughputs(above, spent, races)
+    _times(below, spent, races)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", linewidth=0.4, alpha=0.6)
+    FOLDER.mkdir(exist_ok=True)
+    figure.savefig(FOLDER / NAME, dpi=120)
+    pyplot.close(figure)
+    return f"{FOLDER.name}/{NAME}"
+
+
+def _throughputs(axes: "Axes", spent: list[Spent], races: int) -> None:
+    """Draw what the exhaustive run measured, and what the races chose."""
     for precision, (marker, colour) in STYLES.items():
         ranks = [rank for rank, one in enumerate(spent, start=1) if one.precision == precision]
         found = [spent[rank - 1].throughput_fps for rank in ranks]
@@ -41,12 +58,11 @@ def draw(spent: list[Spent], races: int) -> str:
             [one.point - (one.low if one.low is not None else one.point) for one in found],
             [(one.high if one.high is not None else one.point) - one.point for one in found],
         ]
-        above.errorbar(
-            ranks, points, yerr=reach, fmt=marker, color=colour, label=precision, markersize=5, linewidth=1
-        )
+        style = {"fmt": marker, "color": colour, "label": precision, "markersize": 5, "linewidth": 1}
+        axes.errorbar(ranks, points, yerr=reach, **style)
     for rank, one in enumerate(spent, start=1):
         if one.chosen:
-            above.annotate(
+            axes.annotate(
                 f"chosen by {one.chosen} of {races} races",
                 (rank, one.throughput_fps.point),
                 xytext=(14, 12 - 14 * (rank - 1)),
@@ -54,23 +70,20 @@ def draw(spent: list[Spent], races: int) -> str:
                 fontsize=9,
                 arrowprops={"arrowstyle": "-", "linewidth": 0.7},
             )
-    above.set_ylabel("throughput, images/s\n(95 % intervals)")
-    above.set_ylim(bottom=0)
-    above.legend(title="precision", frameon=False)
-    above.set_title("Everything measured for long, and what a race looked at")
-    ranks = list(range(1, len(spent) + 1))
-    below.bar(ranks, [one.exhaustive_s for one in spent], color="#d9d9d9", label="exhaustive", width=0.9)
-    below.bar(
+    axes.set_ylabel("throughput, images/s\n(95 % intervals)")
+    axes.set_ylim(bottom=0)
+    axes.legend(title="precision", frameon=False)
+    axes.set_title("Everything measured for long, and what a race looked at")
+
+
+def _times(axes: "Axes", spent: list[Spent], races: int) -> None:
+    """Draw the seconds that either spent on each configuration."""
+    ranks = range(1, len(spent) + 1)
+    axes.bar(ranks, [one.exhaustive_s for one in spent], color="#d9d9d9", label="exhaustive", width=0.9)
+    axes.bar(
         ranks, [one.race_s for one in spent], color="#1a1a1a", label=f"race (median of {races})", width=0.9
     )
-    below.set_yscale("log")
-    below.set_ylabel("measuring time, s")
-    below.set_xlabel("configurations, by rank of throughput when all are measured")
-    below.legend(frameon=False, ncols=2)
-    for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", linewidth=0.4, alpha=0.6)
-    FOLDER.mkdir(exist_ok=True)
-    figure.savefig(FOLDER / NAME, dpi=120)
-    pyplot.close(figure)
-    return f"{FOLDER.name}/{NAME}"
+    axes.set_yscale("log")
+    axes.set_ylabel("measuring time, s")
+    axes.set_xlabel("configurations, by rank of throughput when all are measured")
+    axes.legend(frameon=False, ncols=2)
