@@ -34,7 +34,7 @@ QUESTION = (
     "Measured whole once (six rounds, windows of 3 s), then raced from scratch five times by the rules of a "
     "sweep (windows of 2 s, of 0.5 s for scouts), each with a seed of its own. Objective throughput, no "
     "limits; without the confirmation, which costs both alike. Measuring time is that of windows and "
-    "warm-ups. What was chosen is then measured side by side in 30 rounds: the regret is what a race's "
+    "warm-ups. What was chosen is then measured side by side in 40 rounds: the regret is what a race's "
     "choice is slower by than the exhaustive run's, there. Aim: 15 % of the measuring time or less, and a "
     "regret of at most 1 %, or tied, each time."
 )
@@ -53,7 +53,8 @@ LONG_SECONDS = 3.0
 COMPLETIONS_BIND = 1.15
 #: What a race may spend on what its rounds leave open.
 EXTRA_VISITS = 24
-REFEREE_ROUNDS = 30
+REFEREE_ROUNDS = 40
+REFEREE_SECONDS = 1.0
 AIM_SHARE = 0.15
 AIM_REGRET = 0.01
 
@@ -192,7 +193,13 @@ def _referee(folder: Path, whole: Run, ids: tuple[str, ...], options: Options) -
         return None
     planned = {one.id: one for one in plan_of(whole).configurations}
     rounds = 6 if options.quick else REFEREE_ROUNDS
-    policy = Policy(rounds=rounds, incarnations=rounds // 3, extra_visits=0, confirm_rounds=0)
+    policy = Policy(
+        rounds=rounds,
+        incarnations=rounds // 6,
+        visit_seconds=0.2 if options.quick else REFEREE_SECONDS,
+        extra_visits=0,
+        confirm_rounds=0,
+    )
     profile = Profile(
         name="racing-referee",
         grids=tuple(_alone(planned[id]) for id in ids),

@@ -230,7 +230,8 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     but no longer than `open_seconds`.
 
     A race's first two visits to a configuration, and later ones to what is kept for the Pareto front alone,
-    are short: `scout_seconds` and `scout_completions` for each request. "tpe" makes at most `trials` first
+    are short: `scout_seconds` and `scout_completions` for each request; others are between those and the
+    policy's, while there are many. "tpe" makes at most `trials` first
     visits. What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
     """
 

@@ -166,8 +166,8 @@ def generation_of(visit: Visited | Offered, policy: Policy, fresh: Mapping[int, 
     return fresh[visit.round] if visit.round in fresh else generation(visit.round, policy)
 
 
-def visit_job(visit: VisitLeft, policy: Policy, *, short: bool = False) -> Visit | Offer:
-    """Return the job that makes a visit; a `short` one is a race's scout."""
+def visit_job(visit: VisitLeft, policy: Policy, seconds: float | None = None) -> Visit | Offer:
+    """Return the job that makes a visit, in a window of `seconds` where a race makes it shorter."""
     if isinstance(visit.load, Open):
         return Offer(
             load=visit.load,
@@ -181,7 +181,9 @@ def visit_job(visit: VisitLeft, policy: Policy, *, short: bool = False) -> Visit
         load=visit.load,
         round=visit.round,
         position=visit.position,
-        visit_seconds=min(policy.scout_seconds, policy.visit_seconds) if short else policy.visit_seconds,
-        completions_per_request=policy.scout_completions if short else policy.completions_per_request,
+        visit_seconds=policy.visit_seconds if seconds is None else min(seconds, policy.visit_seconds),
+        completions_per_request=policy.completions_per_request
+        if seconds is None
+        else policy.scout_completions,
         warmup_ceiling_seconds=policy.warmup_ceiling_seconds,
     )

@@ -37,10 +37,10 @@ from perftool.sweep.rounds import VisitLeft, visit_job
 from perftool.sweep.searching import (
     check_searchable,
     decide,
-    is_short,
     next_proposal,
     proposals_due,
     race_due,
+    race_seconds,
     readmitted,
     twin,
 )
@@ -357,7 +357,7 @@ class Sweep:
             self._children.make_room()
         # A server that falls behind gives up when it is a whole schedule late.
         seconds = policy.visit_timeout_seconds + 3 * window_seconds(visit)
-        answer = child.ask(visit_job(visit, policy, short=is_short(self.run, visit)), seconds)
+        answer = child.ask(visit_job(visit, policy, race_seconds(self.run, visit)), seconds)
         self.append(recordable(answer))
         if isinstance(answer, Failed):
             self._children.drop(configuration.id)

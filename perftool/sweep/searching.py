@@ -14,11 +14,13 @@ from perftool.journal import Proposed, Raced, Readmitted, Run, Twin
 from perftool.record import Compiled, Visited
 from perftool.spec import Configuration, Explicit, Profile
 from perftool.sweep.proposing import import_optuna, rebuild, scores_of
-from perftool.sweep.remaining import planned
+from perftool.sweep.remaining import left_behind, planned, unproposed
 from perftool.sweep.rounds import VisitLeft
 
 #: The first rounds of a race, in which every visit is short.
 SCOUTING = 2
+#: How many may win, at the most, for each of their visits to be a long one.
+LONG_VISITS = 8
 
 
 def is_race(profile: Profile) -> bool:
@@ -98,15 +100,26 @@ def next_proposal(run: Run, rounds: tuple[tuple[VisitLeft, ...], ...]) -> Propos
     return proposal and Proposed(configuration=proposal.configuration, source=proposal.source)
 
 
-def is_short(run: Run, visit: VisitLeft) -> bool:
-    """Tell whether a visit of a race is a short one: scouting, or to what cannot win any more."""
-    profile = run.header.profile
-    if not is_race(profile) or visit.round >= profile.policy.rounds:
-        return False
-    if visit.round < SCOUTING or visit.configuration.baseline:
-        return True
-    raced = next((e.record for e in reversed(run.entries) if isinstance(e.record, Raced)), None)
-    return raced is not None and visit.configuration.id in raced.front
+def race_seconds(run: Run, visit: VisitLeft) -> float | None:
+    """Return how long the window of a race's visit is; None where it is as long as any other's.
+
+    Scouts are short, and so are visits to what cannot win any more. After the scouting a round takes as long
+    as `LONG_VISITS` long visits, shared among all that may win: the fewer remain, the longer each is visited.
+    """
+    profile, plan = run.header.profile, planned(run)
+    policy = profile.policy
+    if not is_race(profile) or plan is None or visit.round >= policy.rounds:
+        return None
+    records = [entry.record for entry in run.entries]
+    raced = next((record for record in reversed(records) if isinstance(record, Raced)), None)
+    front = raced.front if raced else ()
+    if visit.round < SCOUTING or visit.configuration.baseline or visit.configuration.id in front:
+        return policy.scout_seconds
+    out = left_behind(records) | unproposed(run, plan) | set(front)
+    winning = sum(not one.baseline and one.id not in out for one in plan.configurations)
+    if winning <= LONG_VISITS:
+        return None
+    return max(policy.scout_seconds, policy.visit_seconds * LONG_VISITS / winning)
 
 
 def twin(run: Run, configuration: Configuration, compiled: Compiled) -> Twin | None:

@@ -15,7 +15,7 @@ from perftool.record import Compiled, Failed, Visited
 from perftool.spec import Limits, Policy, Profile
 from perftool.sweep.focus import next_focus
 from perftool.sweep.remaining import remaining
-from perftool.sweep.searching import check_searchable, decide, is_short, race_due, readmitted, twin
+from perftool.sweep.searching import check_searchable, decide, race_due, race_seconds, readmitted, twin
 
 FAST = Measured(precision="INT8", streams=2, fps=60.0, memory_mb=250)
 LEAN = Measured(precision="INT8", streams=1, fps=50.0, memory_mb=240)
@@ -88,11 +88,21 @@ def test_the_fast_one_that_misses_the_accuracy_limit_drops_nothing_that_keeps_it
 def test_scouts_are_short_and_so_are_visits_for_the_front_alone() -> None:
     run = after(1)
     first, *later = remaining(run).rounds
-    assert all(is_short(run, visit) for visit in first)
+    assert {race_seconds(run, visit) for visit in first} == {0.5}
     run = with_record(run, Raced(round=1, drops=(), front=(LEAN.id,)))
-    short = {visit.configuration.id for visit in later[1] if is_short(run, visit)}
+    short = {visit.configuration.id for visit in later[1] if race_seconds(run, visit) == 0.5}
     assert short == {LEAN.id, *(one.id for one in BASELINES)}
-    assert not any(is_short(after(1, search="grid"), visit) for visit in first)
+    long = {visit.configuration.id for visit in later[1] if race_seconds(run, visit) is None}
+    assert long == {FAST.id, SLOW.id, SLOWER.id}
+    assert {race_seconds(after(1, search="grid"), visit) for visit in first} == {None}
+
+
+@pytest.mark.parametrize(("many", "seconds"), [(8, None), (16, 1.0), (20, 0.8), (32, 0.5), (100, 0.5)])
+def test_the_fewer_may_win_the_longer_each_is_visited(many: int, seconds: float | None) -> None:
+    winning = tuple(Measured(precision="INT8", batch=batch, rounds=2) for batch in range(1, many + 1))
+    run = Journal((*winning, *(replace(one, rounds=2) for one in BASELINES)), finished=False).run()
+    visits = [visit for visit in remaining(run).rounds[0] if not visit.configuration.baseline]
+    assert {race_seconds(run, visit) for visit in visits} == {seconds}
 
 
 def raced_and_finished() -> Run:
