@@ -125,7 +125,7 @@ def _span(estimate: Estimate, digits: int) -> str:
 
 def _more_complex(result: ConfigurationResult, chosen: ConfigurationResult) -> str:
     for what, mine, its in zip(
-        ("more streams", "a larger batch", "more memory"),
+        ("more streams", "a larger batch", "more requests in flight", "more memory"),
         complexity(result),
         complexity(chosen),
         strict=True,
@@ -135,11 +135,15 @@ def _more_complex(result: ConfigurationResult, chosen: ConfigurationResult) -> s
     return "no simpler"
 
 
-def complexity(result: ConfigurationResult) -> tuple[float, float, float]:
-    """Order by simplicity: fewer streams, smaller batch, less memory; what is unknown comes last."""
+def complexity(result: ConfigurationResult) -> tuple[float, float, float, float]:
+    """Order by simplicity: fewer streams, smaller batch, fewer requests, less memory; unknown comes last.
+
+    Of memory two digits count: a megabyte makes nothing simpler.
+    """
     unknown = float("inf")
     return (
         unknown if result.streams is None else result.streams,
         result.batch,
-        unknown if result.peak_rss_mb is None else result.peak_rss_mb,
+        unknown if result.requests is None else result.requests,
+        unknown if result.peak_rss_mb is None else float(f"{result.peak_rss_mb:.2g}"),
     )

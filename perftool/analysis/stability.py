@@ -60,7 +60,8 @@ def switches(summary: Summary, found: Recommendation) -> tuple[Switch, ...]:
     limited = {metric.name: (metric, bound) for metric, bound in bounds(judged)}
     seen: list[tuple[Metric, float | None]] = list(limited.values())
     for metric in pareto.compared(summary.configurations, pareto.trade_off(question.metric)):
-        if metric.name not in limited and metric.name in metrics.METRICS:
+        # A limit on the objective itself would say only that the second best is the second best.
+        if metric.name not in {*limited, question.metric.name} and metric.name in metrics.METRICS:
             seen.append((metric, None))
     switched: list[Switch] = []
     for metric, bound in seen:

@@ -108,7 +108,7 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
         zorder=1,
     )
     for one in shown:
-        draw_point(axes, one, across.read(one), up.read(one))
+        draw_point(axes, one, across.read(one), up.read(one), faint=one.dropped is not None)
     draw_ring(axes, positions.get(recommendation.id or ""))
     axes.set_xlabel("latency per request under load, p50 (ms)")
     axes.set_ylabel("throughput (images/s)")
@@ -118,7 +118,8 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
     write_title(figure, f"{summary.run.model}: throughput against latency")
     draw_legend(figure, shown, recommendation, front=bool(front))
     keep = {recommendation.id, *best, *(one.id for one in summary.baselines)}
-    named = [one for one in shown if len(shown) <= _LABELLED or one.id in keep]
+    kept = [one for one in shown if one.dropped is None]
+    named = [one for one in kept if len(kept) <= _LABELLED or one.id in keep]
     lines = [line for one in shown for line in interval_lines(across.read(one), up.read(one))]
     for (x, y), (next_x, next_y) in itertools.pairwise(front):
         lines += [((next_x, next_y), (x, next_y)), ((x, next_y), (x, y))]
@@ -250,7 +251,7 @@ def accuracy_against_speed(summary: Summary, recommendation: Recommendation) -> 
         if key not in fastest or speed.point > points[fastest[key]][1].point:
             fastest[key] = id
     for id, (one, speed, loss) in points.items():
-        draw_point(axes, one, speed, loss, faint=id not in fastest.values())
+        draw_point(axes, one, speed, loss, faint=id not in fastest.values() or one.dropped is not None)
     positions = {id: (speed.point, loss.point) for id, (_, speed, loss) in points.items()}
     draw_ring(axes, positions.get(recommendation.id or ""))
     axes.margins(x=0.12, y=0.12)

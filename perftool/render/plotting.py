@@ -145,7 +145,8 @@ def short_name(result: ConfigurationResult) -> str:
     if result.requested.hint:
         return f"{result.requested.hint} hint"
     streams = "auto" if result.requested.streams is None else result.requested.streams
-    return f"{result.precision} b{result.batch} s{streams}"
+    more = result.requests not in (None, result.streams)
+    return f"{result.precision} b{result.batch} s{streams}" + (f" r{result.requests}" if more else "")
 
 
 def draw_legend(
@@ -165,6 +166,8 @@ def draw_legend(
         for name, look in LOOKS.items()
         if name in present
     ]
+    if any(one.dropped for one in shown):
+        handles.append(_circle("dropped by the race", "#777777", 5, 0.8))
     for handle in handles:
         if handle.get_label() == "default":
             handle.set_label("FP32, hint only\n(baseline)")
@@ -174,21 +177,27 @@ def draw_legend(
         label = f"limit: {limit:g} pp"
         handles.append(Line2D([], [], color="#CC79A7", linestyle=":", lw=1.2, label=label))
     if recommendation.id is not None:
-        handles.append(
-            Line2D(
-                [],
-                [],
-                marker="o",
-                color=_CHOICE,
-                markerfacecolor="none",
-                linestyle="none",
-                markersize=12,
-                markeredgewidth=1.6,
-                label="choice",
-            )
-        )
+        handles.append(_circle("choice", _CHOICE, 12, 1.6))
     handles.append(Line2D([], [], color="#777777", lw=1.0, label="95 % interval"))
-    place_legend(figure, handles, title="b: batch   s: streams", title_fontsize=8)
+    letters = "b: batch   s: streams"
+    if any(" r" in short_name(one) for one in shown):
+        letters += "   r: requests"
+    place_legend(figure, handles, title=letters, title_fontsize=8)
+
+
+def _circle(label: str, colour: str, size: float, width: float) -> Line2D:
+    """Return a hollow circle for a legend."""
+    return Line2D(
+        [],
+        [],
+        marker="o",
+        color=colour,
+        markerfacecolor="none",
+        linestyle="none",
+        markersize=size,
+        markeredgewidth=width,
+        label=label,
+    )
 
 
 def place_legend(figure: Figure, handles: Sequence[Line2D], **style: Any) -> None:
