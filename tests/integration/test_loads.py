@@ -19,6 +19,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PROFILE = """
 name = "tiny"
+search = "grid"
 loads = ["closed", "end_to_end", "open"]
 
 [[grids]]
@@ -29,6 +30,7 @@ streams = [2]
 rounds = 6
 visit_seconds = 0.05
 extra_visits = 8
+confirm_rounds = 0
 open_shares = [0.02, 0.05]
 open_arrivals = 40
 

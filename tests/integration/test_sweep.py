@@ -42,12 +42,28 @@ ACCURACY_KEYS = {
 }
 
 
+SOME_SECONDS = """
+name = "some-seconds"
+search = "grid"
+
+[[grids]]
+precisions = ["FP32"]
+streams = [1, 2]
+
+[policy]
+rounds = 6
+visit_seconds = 0.25
+confirm_rounds = 0
+"""
+
+
 def started(
     tiny: Path, folder: Path, environment: dict[str, str], *options: object
 ) -> "subprocess.Popen[str]":
     """Start a sweep that lasts some seconds, and return while its first rounds are measured."""
-    arguments = ["sweep", tiny, "--out", folder, "--precision", "FP32", "--batch", 1, "--visit-seconds", 0.25]
-    arguments += ["--extra-visits", 0]
+    profile = folder.with_suffix(".toml")
+    profile.write_text(SOME_SECONDS)
+    arguments = ["sweep", tiny, "--out", folder, "--profile", profile]
     process = subprocess.Popen(
         [
             sys.executable,
