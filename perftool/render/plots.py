@@ -96,7 +96,7 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
     axes = figure.add_subplot()
     positions = {one.id: (value_of(across, one), value_of(up, one)) for one in shown}
     logarithmic(axes, [x for x, _ in positions.values()])
-    best = pareto.front(summary.configurations, (up, across))
+    best = pareto.front([one for one in summary.configurations if one in shown], (up, across))
     front = [positions[id] for id in best]
     axes.step(
         [x for x, _ in front],

@@ -10,6 +10,7 @@ from journals import EVALUATIONS, Journal, Measured, forty, nine, three
 from matplotlib.text import Annotation
 
 from perftool.analysis.choose import choose
+from perftool.analysis.result import Dropped
 from perftool.analysis.summary import summarize
 from perftool.journal import Run
 from perftool.render.plots import batch_and_streams, draw, throughput_against_latency
@@ -93,3 +94,28 @@ def test_unlabelled_images_and_names_that_look_like_formulas_can_be_drawn() -> N
     for name, content in found.items():
         if name.endswith("svg"):
             ElementTree.fromstring(content)
+
+
+def test_what_has_too_few_samples_for_a_median_is_left_out_beside_baselines_that_have_enough() -> None:
+    few = Measured(precision="INT8", fps=40.0, rounds=1, completions=8)
+    enough = Measured(hint="LATENCY", fps=20.0, rounds=1, completions=40)
+    summary = summarize(Journal((few, enough)).run())
+    found = choose(summary, "throughput", Limits(accuracy_drop_pp=None))
+    assert found.id == few.id
+    figure = throughput_against_latency(summary, found)
+    assert figure is not None
+
+
+def test_what_a_race_dropped_is_drawn_hollow_and_explained() -> None:
+    kept, out = Measured(precision="INT8", fps=40.0), Measured(precision="FP32", fps=10.0)
+    summary = summarize(Journal((kept, out)).run())
+    configurations = tuple(
+        one if one.id == kept.id else msgspec.structs.replace(one, dropped=Dropped(by=kept.id, reason="slow"))
+        for one in summary.configurations
+    )
+    summary = msgspec.structs.replace(summary, configurations=configurations)
+    figure = throughput_against_latency(summary, choose(summary, "throughput", Limits(accuracy_drop_pp=None)))
+    assert figure is not None
+    faces = [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert "none" in faces
+    assert "dropped by the race" in [text.get_text() for text in figure.legends[0].get_texts()]
