@@ -250,7 +250,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     open_arrivals: Count = 60
     open_seconds: Positive = 10.0
     scout_seconds: Positive = 0.5
-    scout_completions: Count = 3
+    scout_completions: Count = 2
     trials: Count = 200
     confirm_rounds: Annotated[int, Meta(ge=0)] = 6
 

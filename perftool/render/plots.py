@@ -181,9 +181,9 @@ def _heat(
     most: float,
     chosen: str | None,
 ) -> matplotlib.image.AxesImage:
-    """Draw one panel; of several configurations in one cell (other threads) the fastest is shown."""
+    """Draw one panel; of several configurations in a cell the choice is shown, or else the fastest."""
     cells: dict[tuple[int, int], ConfigurationResult] = {}
-    for one in sorted(results, key=lambda one: value_of(metrics.THROUGHPUT, one)):
+    for one in sorted(results, key=lambda one: (one.id == chosen, value_of(metrics.THROUGHPUT, one))):
         cells[batches.index(one.batch), streams.index(_streams(one))] = one
     values = [
         [
