@@ -229,8 +229,7 @@ def _extra_rounds(pool: ProcessPoolExecutor, runs: int) -> Iterator[str]:
                     Job(space=space, noise=noise, method="race", number=number, extra=extra)
                     for number in range(runs)
                 ]
-                found = list(pool.map(carry_out, jobs, chunksize=4))
-                yield row(f"{_size(space):,}, {noise}, {extra}", *_ends(found), _time(found))
+                yield _ended(pool, f"{_size(space):,}, {noise}, {extra}", jobs)
 
 
 def _more_trials(pool: ProcessPoolExecutor, runs: int, spaces: tuple[int, ...]) -> Iterator[str]:
@@ -247,8 +246,13 @@ def _more_trials(pool: ProcessPoolExecutor, runs: int, spaces: tuple[int, ...]) 
                 Job(space=space, noise=DRAWN, method="tpe", number=number, trials=trials)
                 for number in range(runs)
             ]
-            found = list(pool.map(carry_out, jobs, chunksize=2))
-            yield row(f"{_size(space):,}, {trials}", *_ends(found), _time(found))
+            yield _ended(pool, f"{_size(space):,}, {trials}", jobs)
+
+
+def _ended(pool: ProcessPoolExecutor, label: str, jobs: list[Job]) -> str:
+    """Carry runs out; return the line that says how they ended, and in what time."""
+    found = list(pool.map(carry_out, jobs, chunksize=2))
+    return row(label, *_ends(found), _time(found))
 
 
 def _time(found: list[Found]) -> str:

@@ -173,11 +173,8 @@ def _reason(
     shared = shared[~np.isnan(shared)]
     rounds = f"{len(shared)} round{'s' if len(shared) != 1 else ''}"
     what = metric.label.partition(",")[0]
-    factor = math.exp(float(np.median(shared)))
-    if metric.better == "lower":
-        told = f"{1 / factor:.2f}x the {what} of {other.id}"
-    else:
-        told = f"{factor:.2f}x the {what} of {other.id}"
+    sign = 1 if metric.better == "higher" else -1
+    told = f"{math.exp(sign * float(np.median(shared))):.2f}x the {what} of {other.id}"
     told_limits = [
         missed(held, estimate.point, bound)
         for held, bound in bounds(limits)

@@ -2,18 +2,8 @@
 
 from collections.abc import Sequence
 
-from perftool.analysis.result import (
-    Dropped,
-)
-from perftool.journal import (
-    Planned,
-    Proposed,
-    Raced,
-    Readmitted,
-    Record,
-    Run,
-    Twin,
-)
+from perftool.analysis.result import Dropped
+from perftool.journal import Planned, Proposed, Raced, Readmitted, Record, Run, Twin
 
 
 def drops_of(records: Sequence[Record]) -> dict[str, Dropped]:
@@ -29,15 +19,24 @@ def drops_of(records: Sequence[Record]) -> dict[str, Dropped]:
     return found
 
 
-def unvisited(run: Run, planned: Planned) -> dict[str, str]:
+def twins_of(records: Sequence[Record]) -> dict[str, str]:
+    """Return the configurations that compiled to the same as another, and which one stands for each."""
+    return {record.configuration: record.of for record in records if isinstance(record, Twin)}
+
+
+def unproposed(run: Run, plan: Planned) -> set[str]:
+    """Return the configurations that a search by proposals has not come to; of another search none."""
+    if run.header.profile.search != "tpe":
+        return set()
+    proposed = {e.record.configuration for e in run.entries if isinstance(e.record, Proposed)}
+    return {one.id for one in plan.configurations if not one.baseline} - proposed
+
+
+def unvisited(run: Run, plan: Planned) -> dict[str, str]:
     """Say why some of a plan were not visited: another stands for them, or no proposal came to them."""
-    records = [entry.record for entry in run.entries]
-    found = {}
-    if run.header.profile.search == "tpe":
-        proposed = {one.configuration for one in records if isinstance(one, Proposed)}
-        why = f"not among the {len(proposed)} configurations that the search visited"
-        found = {one.id: why for one in planned.configurations if not one.baseline and one.id not in proposed}
-    for one in records:
-        if isinstance(one, Twin):
-            found[one.configuration] = f"compiles to the same properties as {one.of}, and is measured there"
-    return found
+    waiting = unproposed(run, plan)
+    proposed = sum(not one.baseline for one in plan.configurations) - len(waiting)
+    why = f"not among the {proposed} configurations that the search visited"
+    twins = twins_of([entry.record for entry in run.entries])
+    told = {id: f"compiles to the same properties as {of}, and is measured there" for id, of in twins.items()}
+    return dict.fromkeys(waiting, why) | told

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -138,6 +138,25 @@ def bounds_of(limits: Sequence[str] | None) -> "tuple[Bound, ...] | None":
         return tuple(parse_bound(text) for text in limits) if limits else None
     except InputError as error:
         raise UsageError(f"--limit: {error}") from None
+
+
+def limits_of(
+    max_latency_ms: float | None,
+    slo_ms: float | None,
+    percentile: Percentile | None,
+    max_accuracy_drop: float | None,
+    max_memory_mb: float | None,
+    limit: Sequence[str] | None,
+) -> dict[str, Any]:
+    """Return the options that limit a choice, by the names that `sweep.profile` has for them."""
+    return {
+        "latency_ms": max_latency_ms,
+        "slo_ms": slo_ms,
+        "percentile": int(percentile.value) if percentile else None,
+        "accuracy_drop_pp": max_accuracy_drop,
+        "memory_mb": max_memory_mb,
+        "bounds": bounds_of(limit),
+    }
 
 
 def run_folder(path: Path) -> Path:

@@ -31,14 +31,7 @@ def recommend(
     if max_accuracy_drop is not None and (math.isnan(max_accuracy_drop) or max_accuracy_drop == -math.inf):
         raise UsageError("--max-accuracy-drop: expected a number of percentage points, or inf for no limit")
     chosen = options.objective_of(objective, slo_ms)
-    given = {
-        "latency_ms": max_latency_ms,
-        "slo_ms": slo_ms,
-        "percentile": int(percentile.value) if percentile else None,
-        "accuracy_drop_pp": max_accuracy_drop,
-        "memory_mb": max_memory_mb,
-        "bounds": options.bounds_of(limit),
-    }
+    given = options.limits_of(max_latency_ms, slo_ms, percentile, max_accuracy_drop, max_memory_mb, limit)
     summary, recommendation = look(run, lambda profile: rewished(profile, objective=chosen, **given))
     if json:
         print_json(document(summary, recommendation))

@@ -101,12 +101,7 @@ def sweep(
         "calibration_images": calibration_images,
         "evaluation_images": evaluation_images,
         "objective": options.objective_of(objective, slo_ms),
-        "latency_ms": max_latency_ms,
-        "slo_ms": slo_ms,
-        "percentile": int(percentile.value) if percentile else None,
-        "accuracy_drop_pp": max_accuracy_drop,
-        "memory_mb": max_memory_mb,
-        "bounds": options.bounds_of(limit),
+        **options.limits_of(max_latency_ms, slo_ms, percentile, max_accuracy_drop, max_memory_mb, limit),
     }
     images = image_source(dataset, labels, calibration)
     if model == "":

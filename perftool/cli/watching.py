@@ -11,13 +11,14 @@ import msgspec
 from perftool.analysis.effort import percentile_allowed
 from perftool.analysis.evidence import throughput_fps
 from perftool.analysis.limits import carrying
+from perftool.analysis.searched import unproposed
 from perftool.analysis.summary import summarize
 from perftool.journal import Entry, Focused, Raced, Run
 from perftool.record import Failed, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
 from perftool.sweep.pace import seconds_left, share_done
-from perftool.sweep.remaining import left_behind, planned, unproposed
+from perftool.sweep.remaining import left_behind, planned
 from perftool.sweep.run import Status, Watcher
 
 

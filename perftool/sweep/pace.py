@@ -15,14 +15,14 @@ from perftool.analysis.confirmation import load_of
 from perftool.analysis.effort import confirm_rounds_allowed, extra_visits, extra_visits_allowed
 from perftool.analysis.evidence import confirm_rounds
 from perftool.analysis.metrics import objective_metric
-from perftool.journal import Entry, Proposed, Raced, Record, Run, Started
+from perftool.journal import Entry, Proposed, Record, Run, Started
 from perftool.record import Compiled, Evaluated, Offered, Prepared, Visited
 from perftool.spec import Open
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
 from perftool.sweep.rounds import VisitLeft, fresh_generations, generation_of
-from perftool.sweep.searching import is_race
+from perftool.sweep.searching import is_race, proposals_due
 
 #: What the first of each kind is taken to last, in seconds.
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
@@ -74,10 +74,9 @@ def _likely(run: Run, left: Remaining) -> Remaining:
 def _proposals_to_come(run: Run) -> int:
     """Return how many configurations a search by proposals has still to visit, at the most."""
     profile, plan = run.header.profile, planned(run)
-    records = [entry.record for entry in run.entries]
-    if profile.search != "tpe" or plan is None or any(isinstance(one, Raced) for one in records):
+    if plan is None or not proposals_due(run):
         return 0
-    made = sum(isinstance(one, Proposed) for one in records)
+    made = sum(isinstance(entry.record, Proposed) for entry in run.entries)
     return max(0, min(profile.policy.trials, len(plan.configurations)) - made)
 
 

@@ -10,19 +10,16 @@ from typing import Literal
 
 from msgspec import Struct
 
+from perftool.analysis.searched import drops_of, twins_of, unproposed
 from perftool.errors import PerftoolError
 from perftool.journal import (
     ATTEMPTS,
     MEASURING,
     Entry,
     Planned,
-    Proposed,
-    Raced,
-    Readmitted,
     Record,
     Run,
     Started,
-    Twin,
 )
 from perftool.record import Compiled, Evaluated, Failed, Prepared
 from perftool.spec import (
@@ -121,23 +118,8 @@ def planned(run: Run) -> Planned | None:
 
 def left_behind(records: Iterable[Record]) -> set[str]:
     """Return what is measured no more: a race dropped it, or another configuration stands for it."""
-    found: set[str] = set()
-    for record in records:
-        if isinstance(record, Raced):
-            found.update(drop.configuration for drop in record.drops)
-        elif isinstance(record, Readmitted):
-            found.difference_update(record.configurations)
-        elif isinstance(record, Twin):
-            found.add(record.configuration)
-    return found
-
-
-def unproposed(run: Run, plan: Planned) -> set[str]:
-    """Return the configurations that a search by proposals has not come to; of another search none."""
-    if run.header.profile.search != "tpe":
-        return set()
-    proposed = {e.record.configuration for e in run.entries if isinstance(e.record, Proposed)}
-    return {one.id for one in plan.configurations if not one.baseline} - proposed
+    known = list(records)
+    return {*drops_of(known), *twins_of(known)}
 
 
 def next_incarnation(entries: Iterable[Entry], configuration: str) -> int:

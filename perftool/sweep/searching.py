@@ -7,6 +7,7 @@ from perftool.analysis.choose import choose
 from perftool.analysis.contest import by_visit, contest
 from perftool.analysis.metrics import objective_metric
 from perftool.analysis.passing import judgeable, verdicts_of
+from perftool.analysis.searched import unproposed
 from perftool.analysis.stats import MIN_VISITS
 from perftool.analysis.summary import summarize
 from perftool.errors import UsageError
@@ -14,7 +15,7 @@ from perftool.journal import Proposed, Raced, Readmitted, Run, Twin
 from perftool.record import Compiled, Visited
 from perftool.spec import Configuration, Explicit, Profile
 from perftool.sweep.proposing import import_optuna, rebuild, scores_of
-from perftool.sweep.remaining import left_behind, planned, unproposed
+from perftool.sweep.remaining import left_behind, planned
 from perftool.sweep.rounds import VisitLeft
 
 #: The first rounds of a race, in which every visit is short.
