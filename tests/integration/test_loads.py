@@ -5,12 +5,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import pytest
 from outcome import one_line
+from recorded import records
 
-from perftool.journal import Allowed, Finished, Focused, Run, Surveyed
+from perftool.journal import Allowed, Finished, Focused, Surveyed
 from perftool.record import Compiled, Offered, Visited
 from perftool.spec import Closed, EndToEnd
 from perftool.sweep.store import read
@@ -52,10 +52,6 @@ def swept(
     done = perftool("sweep", tiny, "--profile", folder / "profile.toml", "--dataset", labelled, "--out", run)
     assert done.returncode == 0, done.stderr
     return run, done
-
-
-def records(run: Run, kind: type[Any]) -> list[Any]:
-    return [entry.record for entry in run.entries if isinstance(entry.record, kind)]
 
 
 def test_the_machine_is_surveyed_before_anything_is_measured(

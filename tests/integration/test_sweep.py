@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import psutil
 import pytest
 from outcome import one_line
+from recorded import records
 from tiny import write_tiny_model
 
-from perftool.journal import Finished, Focused, Proposed, Raced, Run, Twin
+from perftool.journal import Finished, Focused, Run
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
@@ -85,10 +85,6 @@ def started(
             return process
         time.sleep(0.1)
     raise AssertionError(f"the sweep did not get going: {process.communicate(timeout=10)}")
-
-
-def records(run: Run, kind: type[Any]) -> list[Any]:
-    return [entry.record for entry in run.entries if isinstance(entry.record, kind)]
 
 
 def chosen_by(run: Run) -> Run:
@@ -397,77 +393,3 @@ def test_a_run_folder_that_holds_a_run_is_not_overwritten(
 def test_this_machine_is_free_again() -> None:
     with hold(["CPU"]):
         pass
-
-
-RACE = """
-name = "tiny-race"
-search = "race"
-
-[[grids]]
-precisions = ["FP32"]
-batches = [1, 32]
-streams = [1, 2, "auto"]
-
-[policy]
-rounds = 6
-visit_seconds = 0.1
-scout_seconds = 0.02
-warmup_ceiling_seconds = 0.1
-extra_visits = 0
-confirm_rounds = 0
-
-[limits]
-accuracy_drop_pp = inf
-"""
-
-
-def test_a_race_drops_with_reasons_and_measures_what_is_the_same_once(
-    perftool: Command, tiny: Path, tmp_path: Path
-) -> None:
-    profile = tmp_path / "race.toml"
-    profile.write_text(RACE)
-    folder = tmp_path / "run"
-    made = perftool("sweep", tiny, "--profile", profile, "--out", folder, "--evaluation-images", 4, "--json")
-    assert made.returncode == 0, made.stderr
-    document = json.loads(made.stdout)
-    run = read(folder)
-    assert [raced.round for raced in records(run, Raced)] == [0, 1, 2, 3, 4]
-    shown = {one["id"]: one for one in document["configurations"]}
-    for raced in records(run, Raced):
-        for drop in raced.drops:
-            assert shown[drop.configuration]["dropped"] == {"by": drop.by, "reason": drop.reason}
-            rounds = {v.round for v in records(run, Visited) if v.configuration == drop.configuration}
-            assert max(rounds) == raced.round
-    twins = records(run, Twin)
-    assert twins, '"auto" streams compile to a number that the grid has too'
-    for twin in twins:
-        assert shown[twin.configuration]["status"] == "skipped"
-        assert twin.of in shown[twin.configuration]["reason"]
-        assert not [v for v in records(run, Visited) if v.configuration == twin.configuration]
-    windows = {round: [v.window_ns for v in records(run, Visited) if v.round == round] for round in (0, 5)}
-    assert min(windows[0]) < 0.1e9 <= max(windows[5])
-    chosen = shown[document["recommendation"]["id"]]
-    assert chosen["dropped"] is None
-    assert chosen["visits"] >= 6
-
-
-def test_a_search_by_proposals_visits_what_it_proposes_beginning_with_the_hints(
-    perftool: Command, tiny: Path, tmp_path: Path
-) -> None:
-    pytest.importorskip("optuna", reason="the extra `search` is not installed")
-    profile = tmp_path / "race.toml"
-    profile.write_text(RACE)
-    folder = tmp_path / "run"
-    options = ("--search", "tpe", "--trials", 2, "--rounds", 1, "--evaluation-images", 4)
-    made = perftool("sweep", tiny, "--profile", profile, "--out", folder, *options)
-    assert made.returncode == 0, made.stderr
-    run = read(folder)
-    proposed = records(run, Proposed)
-    assert [one.source for one in proposed][:1] == ["hint"]
-    visited = {one.configuration for one in records(run, Visited)}
-    twins = {one.configuration for one in records(run, Twin)}
-    asked = {one.configuration for one in proposed}
-    assert len(asked - twins) == 2
-    assert visited - {"cpu-baseline-latency", "cpu-baseline-throughput"} == asked - twins
-    table = perftool("show", folder)
-    assert f"not among the {len(asked)} configurations that the search" in " ".join(table.stdout.split())
