@@ -186,6 +186,28 @@ class Evaluate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     cache: str
 
 
+class TimeLayers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="layers"):
+    """Time each layer of a configuration, in a process of its own: the runtime's counters cost time.
+
+    Requests run with counters and without them in turns, for about `seconds` each in all.
+    """
+
+    configuration: Configuration
+    model_path: str
+    inputs: Images
+    seconds: Positive
+
+
+class MeasurePeaks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="peaks"):
+    """Measure what a device can do at most: operations per second in each precision, bytes per second.
+
+    Each kernel is repeated for about `seconds`.
+    """
+
+    device: str
+    seconds: Positive
+
+
 Job = (
     Probe
     | Describe
@@ -203,4 +225,6 @@ Job = (
     | Visit
     | Offer
     | Evaluate
+    | TimeLayers
+    | MeasurePeaks
 )

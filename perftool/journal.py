@@ -8,7 +8,16 @@ from typing import Literal
 from msgspec import Struct
 
 from perftool.machine import Conditions, Device, Finding, HostInfo
-from perftool.record import Compiled, Evaluated, Failed, Offered, Prepared, Visited
+from perftool.record import (
+    Compiled,
+    Evaluated,
+    Failed,
+    LayersTimed,
+    Offered,
+    PeaksMeasured,
+    Prepared,
+    Visited,
+)
 from perftool.spec import ClosedLoad, Configuration, ModelSource, Profile
 
 
@@ -128,6 +137,8 @@ Record = (
     | Compiled
     | Visited
     | Offered
+    | LayersTimed
+    | PeaksMeasured
     | Failed
 )
 
@@ -135,7 +146,8 @@ Record = (
 #: warm-up became steady, energy; records of open load, surveys, extra rounds and what the user allowed.
 #: 3: images that were left out or converted; whether a model came quantized; whether its weights are the
 #: published ones. 4: how a space is searched: races, twins, proposals; rounds that confirm.
-FORMAT = 4
+#: 5: times of layers, peaks of the device, the bytes that kernels move.
+FORMAT = 5
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

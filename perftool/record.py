@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from perftool.machine import Conditions, Device
-from perftool.spec import ClosedLoad, Open, Precision, WeightFormat
+from perftool.spec import ClosedLoad, Configuration, Open, Precision, WeightFormat
 
 
 class Probed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="probed"):
@@ -162,11 +162,16 @@ class Controlled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
 
 class Executed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much of the model ran in one precision, as read off the kernels' names."""
+    """How much of the model ran in one precision, as read off the kernels' names.
+
+    `bytes` is what its kernels read and write at the least: inputs, weights and outputs, once each. None in
+    an old journal.
+    """
 
     precision: str
     flops: int
     kernels: int
+    bytes: int | None = None
 
 
 class Compiled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="compiled"):
@@ -287,6 +292,67 @@ class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     duration_ns: int
 
 
+class LayerTime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One node of the compiled graph, and how long it took in each inference with counters.
+
+    `type` and `kernel` are the runtime's layerType and primitiveType, `precision` is read off the kernel;
+    `originals` are the layers of the model that were fused into it. `flops` are counted as in `LayerCost`,
+    `bytes` as in `Executed`. `times_ns` is empty for a node that the runtime removed or never ran.
+    """
+
+    name: str
+    type: str
+    kernel: str
+    precision: str
+    originals: tuple[str, ...]
+    output_shape: tuple[int, ...]
+    flops: int
+    bytes: int
+    times_ns: tuple[int, ...]
+
+
+class LayersTimed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="layers_timed"):
+    """The answer to TimeLayers: nodes in the order of execution, of a whole batch.
+
+    `plain_ns` are the latencies of requests without counters, `counted_ns` of those with them, measured in
+    turns; `requests` were in flight at once. `streams` and `threads` are what the runtime resolved.
+    """
+
+    configuration: Configuration
+    weight_format: WeightFormat
+    resolved: dict[str, str]
+    streams: int | None
+    threads: int | None
+    requests: int
+    plain_ns: tuple[int, ...]
+    counted_ns: tuple[int, ...]
+    layers: tuple[LayerTime, ...]
+    conditions: Conditions
+
+
+class Peak(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kernel repeated. `work` is operations (2 per multiply-add) in one repetition, of memory bytes.
+
+    `precision` is what was asked for, `executed` what the kernel's name says it ran in; both are empty for
+    memory.
+    """
+
+    kernel: Literal["matmul", "convolution", "memory"]
+    precision: str
+    executed: str
+    work: int
+    times_ns: tuple[int, ...]
+
+
+class PeaksMeasured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="peaks_measured"):
+    """The answer to MeasurePeaks. `measured_ns` is when (Unix time): it may come from a cache."""
+
+    device: str
+    peaks: tuple[Peak, ...]
+    measured_ns: int
+    conditions: Conditions
+
+
 #: What a child is asked, each by the tag of its job.
 Stage = Literal[
     "probe",
@@ -305,6 +371,8 @@ Stage = Literal[
     "compile",
     "visit",
     "offer",
+    "layers",
+    "peaks",
 ]
 
 
@@ -332,6 +400,8 @@ Answer = (
     | Visited
     | Offered
     | Evaluated
+    | LayersTimed
+    | PeaksMeasured
     | Failed
 )
 

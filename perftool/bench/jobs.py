@@ -27,12 +27,14 @@ from perftool.job import (
     Freeze,
     Inspect,
     Job,
+    MeasurePeaks,
     Offer,
     Prepare,
     Probe,
     Rank,
     Revert,
     Rewrite,
+    TimeLayers,
     Verify,
     Visit,
 )
@@ -111,6 +113,14 @@ class Bench:
                 from perftool.bench.control import control
 
                 return control(job, self._watch)
+            case TimeLayers():
+                from perftool.bench.layers import time_layers
+
+                return time_layers(job, self._watch)
+            case MeasurePeaks():
+                from perftool.bench.peaks import measure_peaks
+
+                return measure_peaks(job, self._watch)
 
     def _ready(self) -> Compilation:
         if self._compilation is None:

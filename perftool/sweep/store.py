@@ -59,9 +59,19 @@ def _from_3(line: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
+def _from_4(line: dict[str, Any]) -> dict[str, Any]:
+    """Say that format 5 only added: times of layers, peaks of devices, and a field that may be missing."""
+    return line
+
+
 #: From an old format to the next: takes a line (header or entry) as plain values, returns it one format
 #: newer. The header's number is set by the reader.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1, 2: _from_2, 3: _from_3}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _from_1,
+    2: _from_2,
+    3: _from_3,
+    4: _from_4,
+}
 
 
 class Journal:
