@@ -8,6 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from perftool.analysis.layers import LayerProfile
+from perftool.analysis.roofline import Placed, Roofline
 from perftool.analysis.stats import Estimate, Trend
 from perftool.machine import HostInfo
 from perftool.spec import Arrivals, Limits, Objective, Precision
@@ -219,7 +221,8 @@ class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, looked at with today's statistics. `series` is keyed by configuration id.
 
     `again` is what was measured a second time to confirm a choice, keyed by that choice, in the order in
-    which they were confirmed; no other figure has a part in it.
+    which they were confirmed; no other figure has a part in it. `layers` are the layer profiles that were made,
+    `rooflines` the devices' peaks, and `placed` the configurations under them.
     """
 
     run: RunInfo
@@ -228,6 +231,9 @@ class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     baselines: tuple[ConfigurationResult, ...]
     series: dict[str, Series]
     again: dict[str, Again]
+    layers: tuple[LayerProfile, ...] = ()
+    rooflines: tuple[Roofline, ...] = ()
+    placed: tuple[Placed, ...] = ()
 
 
 class Gain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -353,6 +359,9 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     configurations: tuple[ConfigurationResult, ...]
     baselines: tuple[ConfigurationResult, ...]
     recommendation: Recommendation
+    layers: tuple[LayerProfile, ...] = ()
+    rooflines: tuple[Roofline, ...] = ()
+    placed: tuple[Placed, ...] = ()
 
 
 def document(summary: Summary, recommendation: Recommendation) -> Document:
@@ -363,4 +372,7 @@ def document(summary: Summary, recommendation: Recommendation) -> Document:
         configurations=summary.configurations,
         baselines=summary.baselines,
         recommendation=recommendation,
+        layers=summary.layers,
+        rooflines=summary.rooflines,
+        placed=summary.placed,
     )
