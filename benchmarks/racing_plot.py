@@ -60,20 +60,28 @@ def _throughputs(axes: "Axes", spent: list[Spent], races: int) -> None:
         ]
         style = {"fmt": marker, "color": colour, "label": precision, "markersize": 5, "linewidth": 1}
         axes.errorbar(ranks, points, yerr=reach, **style)
-    for rank, one in enumerate(spent, start=1):
-        if one.chosen:
-            axes.annotate(
-                f"chosen by {one.chosen} of {races} races",
-                (rank, one.throughput_fps.point),
-                xytext=(14, 12 - 14 * (rank - 1)),
-                textcoords="offset points",
-                fontsize=9,
-                arrowprops={"arrowstyle": "-", "linewidth": 0.7},
-            )
+    _mark_chosen(axes, spent, races)
     axes.set_ylabel("throughput, images/s\n(95 % intervals)")
     axes.set_ylim(bottom=0)
     axes.legend(title="precision", frameon=False)
     axes.set_title("Everything measured for long, and what a race looked at")
+
+
+def _mark_chosen(axes: "Axes", spent: list[Spent], races: int) -> None:
+    """Ring what the races chose, and say how many did so above the slower precisions, where nothing is."""
+    chosen = [(rank, one) for rank, one in enumerate(spent, start=1) if one.chosen]
+    beside = 1 + sum(one.precision == chosen[0][1].precision for one in spent) if chosen else 0
+    for line, (rank, one) in enumerate(chosen):
+        point = (rank, one.throughput_fps.point)
+        axes.plot(*point, "o", markersize=12, markerfacecolor="none", markeredgecolor="black")
+        axes.annotate(
+            f"{one.id}: chosen by {one.chosen} of {races} races",
+            point,
+            xytext=(beside, spent[0].throughput_fps.point * (0.92 - 0.12 * line)),
+            fontsize=9,
+            va="center",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.7, "shrinkB": 7, "relpos": (0, 0.5)},
+        )
 
 
 def _times(axes: "Axes", spent: list[Spent], races: int) -> None:
@@ -83,7 +91,6 @@ def _times(axes: "Axes", spent: list[Spent], races: int) -> None:
     axes.bar(
         ranks, [one.race_s for one in spent], color="#1a1a1a", label=f"race (median of {races})", width=0.9
     )
-    axes.set_yscale("log")
     axes.set_ylabel("measuring time, s")
     axes.set_xlabel("configurations, by rank of throughput when all are measured")
     axes.legend(frameon=False, ncols=2)

@@ -221,8 +221,9 @@ class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, looked at with today's statistics. `series` is keyed by configuration id.
 
     `again` is what was measured a second time to confirm a choice, keyed by that choice, in the order in
-    which they were confirmed; no other figure has a part in it. `layers` are the layer profiles that were made,
-    `rooflines` the devices' peaks, and `placed` the configurations under them.
+    which they were confirmed; no other figure has a part in it. `layers` are
+    the layer profiles that were made, `rooflines` the devices' peaks, and `placed` the configurations under
+    them.
     """
 
     run: RunInfo

@@ -87,13 +87,14 @@ def remaining(run: Run) -> Remaining:
         raise PerftoolError("this run's journal holds no plan yet")
     not_prepared = unprepared(records)
     given_up = tuple(_given_up(plan, records, not_prepared))
-    dropped = {one.configuration for one in given_up} | left_behind(records)
+    lost = {one.configuration for one in given_up} | twins_of(records).keys()
+    dropped = lost | drops_of(records).keys()
     evaluations = tuple(_evaluations(run, plan, records, not_prepared))
     waiting = unproposed(run, plan)
     searched = tuple(one for one in plan.configurations if one.id not in waiting)
-    rounds = _kept(rounds_left(run, searched, records), dropped)
+    rounds = _kept(rounds_left(run, searched, records), lost, dropped)
     if not rounds and wants_open_load(run.header.profile):
-        rounds = _kept(open_rounds_left(run, searched, records, dropped), dropped)
+        rounds = _kept(open_rounds_left(run, searched, records, dropped), lost, dropped)
     prepared = {r.weight_format for r in records if isinstance(r, Prepared)}
     needed = {evaluation.weight_format for evaluation in evaluations}
     needed |= {visit.configuration.weight_format for left in rounds for visit in left}
@@ -105,9 +106,18 @@ def remaining(run: Run) -> Remaining:
     )
 
 
-def _kept(rounds: Iterable[tuple[VisitLeft, ...]], dropped: set[str]) -> list[tuple[VisitLeft, ...]]:
-    """Leave out what is not visited any more; the others keep their places."""
-    kept = (tuple(visit for visit in left if visit.configuration.id not in dropped) for left in rounds)
+def _kept(
+    rounds: Iterable[tuple[VisitLeft, ...]], lost: set[str], dropped: set[str]
+) -> list[tuple[VisitLeft, ...]]:
+    """Leave out what is not visited any more; the others keep their places.
+
+    A round that confirms a choice visits what it names though a race dropped it: the best in f32 is
+    no rival any more, and the claim is over it all the same.
+    """
+    kept = (
+        tuple(visit for visit in left if visit.configuration.id not in (lost if visit.confirms else dropped))
+        for left in rounds
+    )
     return [left for left in kept if left]
 
 

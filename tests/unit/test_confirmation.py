@@ -12,7 +12,7 @@ from perftool.analysis.effort import extra_visits
 from perftool.analysis.result import Recommendation, Summary
 from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
-from perftool.journal import Allowed, Entry, Finished, Focused, Record, Run, Started
+from perftool.journal import Allowed, Drop, Entry, Finished, Focused, Raced, Record, Run, Started
 from perftool.record import Visited
 from perftool.spec import Bound, Closed, Limits, Objective, Policy, Sync
 from perftool.sweep.focus import next_focus
@@ -101,6 +101,17 @@ def test_the_choice_its_runner_up_both_baselines_and_the_best_in_f32_get_fresh_r
     assert ids == (BEST.id, SECOND_BEST.id, BASELINES[0].id, BASELINES[1].id, FLOAT.id)
     assert recommended(run).runner_up == SECOND_BEST.id
     assert extra_visits(run) == 0, "they come out of no budget"
+
+
+def test_the_best_in_f32_gets_fresh_rounds_though_a_race_dropped_it() -> None:
+    """No rival any more, and the claim is over it all the same."""
+    drop = Drop(configuration=FLOAT.id, by=BEST.id, reason="dropped after 1 round: far slower")
+    run = confirmed(with_records(selected(), Raced(round=0, drops=(drop,), front=())), {})
+    found = recommended(run)
+    assert why(found, FLOAT.id) == drop.reason
+    (gain,) = (one for one in found.gain if one.over == FLOAT.id)
+    assert gain.rounds == 6 and gain.low is not None and gain.point == pytest.approx(33 / 8.5, rel=0.015)
+    assert not [text for text in found.warnings if "no gain over" in text]
 
 
 def test_a_runner_up_that_is_as_good_as_the_leader_comes_before_a_faster_one_that_is_beaten() -> None:
