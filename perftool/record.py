@@ -292,12 +292,20 @@ class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     duration_ns: int
 
 
+#: The types of nodes that only change how numbers are written or laid out.
+REWRITING = frozenset({"Reorder", "Convert", "FakeQuantize", "Quantize"})
+#: The types of nodes that do so where they do nothing else: fused elementwise operations.
+_ELEMENTWISE = frozenset({"Subgraph", "Eltwise"})
+
+
 class LayerTime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One node of the compiled graph, and how long it took in each inference with counters.
+    """One node of the compiled graph, and how long it took: the mean over the inferences of each burst.
 
     `type` and `kernel` are the runtime's layerType and primitiveType, `precision` is read off the kernel;
     `originals` are the layers of the model that were fused into it. `flops` are counted as in `LayerCost`,
-    `bytes` as in `Executed`. `times_ns` is empty for a node that the runtime removed or never ran.
+    `bytes` as in `Executed`; `reads` and `writes` are the element types of its first input and of its output.
+    `times_ns` is empty for a node that the runtime removed or never ran, and for one that is too short for
+    its counter to show anything.
     """
 
     name: str
@@ -309,13 +317,23 @@ class LayerTime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flops: int
     bytes: int
     times_ns: tuple[int, ...]
+    reads: str = ""
+    writes: str = ""
+
+    @property
+    def rewrites(self) -> bool:
+        """Tell whether the node only changes the precision or the layout of numbers."""
+        converts = self.type in _ELEMENTWISE and self.reads != self.writes
+        return not self.flops and (self.type in REWRITING or converts)
 
 
 class LayersTimed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="layers_timed"):
     """The answer to TimeLayers: nodes in the order of execution, of a whole batch.
 
     `plain_ns` are the latencies of requests without counters, `counted_ns` of those with them, measured in
-    turns; `requests` were in flight at once. `streams` and `threads` are what the runtime resolved.
+    turns, in `bursts` of equal length each; `requests` were in flight at once: those of the configuration,
+    but no more than run at once. `streams` and `threads` are what the runtime resolved. `tick_ns` is by how
+    much a counter may show too little of one inference of one node.
     """
 
     configuration: Configuration
@@ -328,6 +346,8 @@ class LayersTimed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     counted_ns: tuple[int, ...]
     layers: tuple[LayerTime, ...]
     conditions: Conditions
+    bursts: int = 1
+    tick_ns: int = 0
 
 
 class Peak(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,6 +45,16 @@ def hardware(device: str, available: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in chosen if name not in excluded))
 
 
+def uncounted(device: str) -> str | None:
+    """Say why the layers of a device cannot be timed, None where they can.
+
+    A virtual device hands requests on: whose counters it would show, and of which part, is not defined.
+    """
+    if device.partition(":")[0] not in VIRTUAL:
+        return None
+    return f"{device} hands requests on to other devices and has no counters of its own: name one (CPU)"
+
+
 def batch_size(device: str) -> int | None:
     """Return the batch that a BATCH device collects, None for any other and where it chooses itself."""
     found = re.fullmatch(r"BATCH:[^()]+\((\d+)\)", device)

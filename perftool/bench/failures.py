@@ -14,6 +14,7 @@ from perftool.job import (
     Prepare,
     Probe,
     Rewrite,
+    TimeLayers,
     Verify,
     Visit,
 )
@@ -25,7 +26,7 @@ Kind = Literal["crash", "timeout", "out_of_memory", "error", "bad_input", "devic
 def subject(job: Job, compiled: str) -> str:
     """Name what a job is about; a visit is about what the child has compiled."""
     match job:
-        case Compile():
+        case Compile() | TimeLayers():
             return job.configuration.id
         case Visit() | Offer():
             return compiled

@@ -4,11 +4,11 @@ Reads the runtime model of a compiled model, in a child process. Nothing here is
 the runtime model reports for an output is no witness of what a kernel computes in: see docs/measurement.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from perftool.record import LayerCost
+from perftool.record import REWRITING, LayerCost
 
 Node = Any
 Port = Any
@@ -26,8 +26,8 @@ KERNEL_PRECISION: Final = {
     "u4": "int4",
 }
 
-#: The types of nodes that only change how numbers are written or laid out; they carry no layer's work.
-REWRITING: Final = frozenset({"Reorder", "Convert", "FakeQuantize", "Quantize"})
+#: What the runtime adds to the name of a layer whose result it brings back from integers.
+_DEQUANTIZING: Final = ("/DequantizationMultiply", "/DequantizationSubtract", "/DequantizationConvert")
 
 _WIDTH: Final = {"f32": 32, "bf16": 16, "f16": 16, "int8": 8, "int4": 4}
 
@@ -36,7 +36,8 @@ class Kernel(NamedTuple):
     """One node of the compiled graph that may run in an inference.
 
     `type` and `primitive` are the runtime's layerType and primitiveType, `precision` is read off the latter.
-    `originals` are the model's layers that were fused into it, itself included where it stands for one.
+    `originals` are the model's layers that were fused into it, itself included where it stands for one; a
+    quantized layer that gives floats again is called as in the model.
     `reads` and `writes` are the element types of its first varying input and of its output, empty where it
     has none. `bytes` is the least that it moves: varying inputs, weights and outputs, once each.
     """
@@ -85,18 +86,22 @@ def precision_of(primitive: str) -> str:
     return KERNEL_PRECISION.get(suffix, suffix or "unknown")
 
 
-def kernel_flops(kernels: Sequence[Kernel], layers: Iterable[LayerCost]) -> tuple[int, ...]:
+def kernel_flops(
+    kernels: Sequence[Kernel], layers: Iterable[LayerCost], biases: Mapping[str, str] | None = None
+) -> tuple[int, ...]:
     """Return the operations of each kernel: those of the layers fused into it, each counted once in all.
 
     A layer that several kernels name belongs to the first of them that does more than rewrite numbers.
+    `biases` are the layers that biases belong to: a kernel may be called by its bias alone.
     """
+    known = biases or {}
     flops_of = {layer.name: layer.flops for layer in layers}
     owner: dict[str, int] = {}
     for rewriting in (False, True):
         for index, kernel in enumerate(kernels):
             if (kernel.type in REWRITING) == rewriting:
                 for name in kernel.originals:
-                    owner.setdefault(name, index)
+                    owner.setdefault(known.get(name, name), index)
     flops = [0] * len(kernels)
     for name, index in owner.items():
         flops[index] += flops_of.get(name, 0)
@@ -114,12 +119,19 @@ def _kernel(node: Node, info: Any, varying: list[Port], weights: list[Port]) -> 
         type=_text(info, "layerType") or node.get_type_name(),
         primitive=primitive,
         precision=precision,
-        originals=tuple(name for name in originals.split(",") if name),
+        originals=tuple(dict.fromkeys(_original(name) for name in originals.split(",") if name)),
         output_shape=_shape(outputs[0]) if outputs else (),
         reads=_element(varying[0]) if varying else "",
         writes=_element(outputs[0]) if outputs else "",
         bytes=0 if ends else _moved(varying, weights, outputs, precision),
     )
+
+
+def _original(name: str) -> str:
+    """Return what a layer is called in the model."""
+    for suffix in _DEQUANTIZING:
+        name = name.removesuffix(suffix)
+    return name
 
 
 def _moved(varying: list[Port], weights: list[Port], outputs: list[Port], precision: str) -> int:

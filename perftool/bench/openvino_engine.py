@@ -179,6 +179,11 @@ class OpenVINOFlight:
         self._turn = 0
         self._started: set[int] = set()
 
+    @property
+    def requests(self) -> tuple[Any, ...]:
+        """Return the runtime's requests, whose counters can be read while nothing is in flight."""
+        return tuple(self._requests)
+
     def _next_input(self) -> ov.Tensor:
         self._turn = (self._turn + 1) % len(self._inputs)
         return self._inputs[self._turn]

@@ -78,6 +78,13 @@ def describe(model: ov.Model, *, name: str, origin: str) -> Described:
     )
 
 
+def fused_biases(model: ov.Model, origin: str) -> dict[str, str]:
+    """Return the layer that each fused bias belongs to, by name: a runtime may keep the bias's alone."""
+    graph = _Graph.of(model, origin)
+    called = {op.get_name(): str(op.get_friendly_name()) for op in graph.ops}
+    return {called[bias]: called[op] for bias, op in graph.bias_of.items()}
+
+
 class _Graph(NamedTuple):
     """The ops of a model in order, with what the counting asks of them. Keys are unique node names."""
 

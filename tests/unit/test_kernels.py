@@ -1,0 +1,75 @@
+"""Kernels of a compiled graph: what their names say, whose operations they do, what they move."""
+
+import numpy as np
+import openvino as ov
+import pytest
+from openvino import opset13 as ops
+
+from perftool.bench.kernels import Kernel, kernel_flops, precision_of, read_kernels
+from perftool.record import LayerCost
+
+
+@pytest.mark.parametrize(
+    ("primitive", "precision"),
+    [
+        ("brgconv_avx512_f32", "f32"),
+        ("brgconv_avx512_amx_bf16", "bf16"),
+        ("jit_avx512_I8", "int8"),
+        ("ref_any_U8", "int8"),
+        ("unknown", "unknown"),
+        ("", "unknown"),
+        ("convolution_gpu_bfyx_os_iyx_osv16__f16", "f16"),
+    ],
+)
+def test_a_kernels_name_tells_its_precision(primitive: str, precision: str) -> None:
+    assert precision_of(primitive) == precision
+
+
+def kernel(name: str, type: str, *originals: str) -> Kernel:
+    return Kernel(
+        name=name,
+        type=type,
+        primitive="k_f32",
+        precision="f32",
+        originals=originals,
+        output_shape=(1,),
+        reads="f32",
+        writes="f32",
+        bytes=4,
+    )
+
+
+def test_each_layers_operations_are_counted_once() -> None:
+    costs = [
+        LayerCost(name=name, type="", output_shape=(), flops=flops, macs=0, parameters=0, activation_bytes=0)
+        for name, flops in (("conv", 100), ("relu", 10), ("pool", 1))
+    ]
+    kernels = [
+        kernel("before", "Reorder", "conv"),
+        kernel("conv", "Convolution", "conv", "relu"),
+        kernel("after", "Eltwise", "relu"),
+        kernel("pool", "Pooling", "pool"),
+    ]
+    assert kernel_flops(kernels, costs) == (0, 110, 0, 1)
+
+
+def compiled(precision: str) -> tuple[Kernel, ...]:
+    data = ops.parameter([1, 16, 8, 8], np.float32, name="data")
+    weights = np.full((32, 16, 3, 3), 0.5, dtype=np.float32)
+    node = ops.convolution(data, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1], name="conv")
+    model = ov.Model([ops.result(node)], [data], "one")
+    properties = {"INFERENCE_PRECISION_HINT": precision}
+    return read_kernels(ov.Core().compile_model(model, "CPU", properties).get_runtime_model())
+
+
+def test_bytes_are_inputs_weights_and_outputs_once() -> None:
+    (conv,) = [one for one in compiled("f32") if one.type == "Convolution"]
+    assert conv.originals[0] == "conv" and conv.precision == "f32"
+    assert conv.bytes == 4 * (16 * 64 + 32 * 16 * 9 + 32 * 64)
+    assert conv.output_shape == (1, 32, 8, 8)
+
+
+def test_constants_are_no_kernels_and_the_ends_move_nothing() -> None:
+    kernels = compiled("f32")
+    assert not [one for one in kernels if one.type == "Const"]
+    assert all(one.bytes == 0 for one in kernels if one.type in ("Input", "Output"))
