@@ -3,9 +3,24 @@
 From one LayersTimed record; nothing here measures. The method is explained in docs/profiling.md.
 """
 
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
+
 from msgspec import Struct
 
-from perftool.analysis.stats import Estimate
+from perftool.analysis.blocks import ALL, blocks
+from perftool.analysis.layer_advice import Advice as Advice
+from perftool.analysis.layer_advice import Spent, advise
+from perftool.analysis.roofline import Roofline
+from perftool.analysis.stats import Estimate, median_estimate
+from perftool.journal import Record
+from perftool.record import LayersTimed, LayerTime
+
+#: What quantizing adds to the name of a layer, as NNCF writes it.
+_QUANTIZER = re.compile(r"/fq_\w+$")
+_NS_PER_MS = 1e6
+_NS_PER_US = 1e3
 
 
 class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -13,7 +28,9 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `gflops` is its rate in 10^9 operations per second, None where it has none; `of_peak` percent of the
     measured peak of its precision, `of_limit` percent of what the roofline allows it, None without peaks.
-    `intensity` is operations per byte. `block` is the part of the network that it belongs to.
+    Both count what all requests in flight reach together, as they share the device. `intensity` is
+    operations per byte. `block` is the part of the network that it belongs to; `transition` tells that it
+    only changes precision or layout.
     """
 
     name: str
@@ -29,6 +46,7 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     of_peak: float | None
     of_limit: float | None
     intensity: float | None
+    transition: bool = False
 
 
 class LayerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,20 +59,14 @@ class LayerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     gflops: float | None
 
 
-class Advice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What could be tried, why, and the most that it could gain: times the present throughput."""
-
-    text: str
-    reason: str
-    gain: float | None
-
-
 class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration's time, layer by layer in the order of execution; latencies in ms, of one batch.
 
-    `plain_ms` is the latency without counters, `counted_ms` with them, `sum_ms` the layers' times added up:
-    what is between `sum_ms` and `plain_ms` is the counters' cost and what no node accounts for.
-    `transitions` are the nodes that only change precision or layout.
+    `plain_ms` is the latency without counters, `counted_ms` with them, `sum_ms` the layers' times added up.
+    `counters_ms` is what counting cost, the former two's difference; `outside_ms` what no node accounts for,
+    the latter two's; of that the counters hide `hidden_ms` at the most, since they show whole microseconds.
+    `transitions` are the nodes that only change precision or layout, `by_transition` from what to what.
+    `inferences` counts those with counters.
     """
 
     id: str
@@ -75,3 +87,187 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     by_precision: tuple[LayerGroup, ...]
     transitions: LayerGroup
     advice: tuple[Advice, ...]
+    by_transition: tuple[LayerGroup, ...] = ()
+    counters_ms: float = 0.0
+    outside_ms: float = 0.0
+    hidden_ms: float = 0.0
+
+
+def layer_profiles(
+    records: Iterable[Record], rooflines: Mapping[str, Roofline] | None = None
+) -> tuple[LayerProfile, ...]:
+    """Return the profile of each configuration that a run timed the layers of; the last of each counts.
+
+    `rooflines` are the devices' peaks, by device.
+    """
+    timed = {one.configuration.id: one for one in records if isinstance(one, LayersTimed)}
+    known = rooflines or {}
+    return tuple(layer_profile(one, known.get(one.configuration.device)) for one in timed.values())
+
+
+def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> LayerProfile:
+    """Work out a profile. Nodes without a time are left out.
+
+    A layer's time is the median over the bursts, each burst's being the mean of its inferences; latencies
+    are estimated in the same way. `sum_ms` adds the layers' medians up, and so do all groups; its
+    interval is that of the sums of single bursts, widened to hold it.
+    """
+    rows = [one for one in timed.layers if one.times_ns]
+    times = [median_estimate([value / _NS_PER_US for value in one.times_ns]) for one in rows]
+    spent = [
+        Spent(one, time.point * _NS_PER_US, _least_ns(one, timed.requests, roofline))
+        for one, time in zip(rows, times, strict=True)
+    ]
+    parts = _parts(rows, times)
+    executed = _executed(rows)
+    plain = _latency_ms(timed.plain_ns, timed.bursts)
+    counted = _latency_ms(timed.counted_ns, timed.bursts)
+    total = _sum_ms(rows, times)
+    whole = sum(time.point for time in times)
+    layers = tuple(
+        _row(one, time, part, whole, timed.requests, roofline)
+        for one, time, part in zip(spent, times, parts, strict=True)
+    )
+    rewriting = [one for one in spent if one.layer.rewrites]
+    configuration = timed.configuration
+    return LayerProfile(
+        id=configuration.id,
+        device=configuration.device,
+        precision=configuration.precision,
+        executed_precision=executed,
+        batch=configuration.batch,
+        streams=timed.streams,
+        threads=timed.threads,
+        requests=timed.requests,
+        inferences=len(timed.counted_ns),
+        plain_ms=plain,
+        counted_ms=counted,
+        sum_ms=total,
+        layers=layers,
+        by_type=_grouped(spent, lambda index: spent[index].layer.type or "unknown", whole),
+        by_block=_grouped(spent, lambda index: parts[index], whole),
+        by_precision=_grouped(spent, lambda index: spent[index].layer.precision, whole),
+        transitions=_group("transitions", rewriting, whole),
+        advice=advise(timed, spent, executed, plain, total),
+        by_transition=_grouped(rewriting, lambda index: _transition(rewriting[index].layer), whole),
+        counters_ms=counted.point - plain.point,
+        outside_ms=counted.point - total.point,
+        hidden_ms=len(rows) * timed.tick_ns / _NS_PER_MS,
+    )
+
+
+def _parts(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> list[str]:
+    """Return the block of each node; a node of the runtime's own belongs to the layer that follows it."""
+    own = [number for number, one in enumerate(rows) if one.originals]
+    found = blocks([_placed(rows[at].originals[0]) for at in own], [times[at].point for at in own])
+    known = dict(zip(own, found, strict=True))
+    parts: list[str] = []
+    following = found[-1] if found else ALL
+    for number in reversed(range(len(rows))):
+        following = known.get(number, following)
+        parts.append(following)
+    return parts[::-1]
+
+
+def _placed(original: str) -> str:
+    """Return the name that tells where a layer is; quantizers are called after the layer that they follow."""
+    return _QUANTIZER.sub("", original)
+
+
+def _executed(rows: Sequence[LayerTime]) -> str | None:
+    """Return the precision that carries most of the operations; None where there are none."""
+    flops: dict[str, int] = {}
+    for one in rows:
+        flops[one.precision] = flops.get(one.precision, 0) + one.flops
+    most = max(flops, key=lambda name: flops[name], default=None)
+    return most if most is not None and flops[most] else None
+
+
+def _latency_ms(latencies_ns: Sequence[int], bursts: int) -> Estimate:
+    """Return the median over bursts of the mean latency."""
+    size = max(1, len(latencies_ns) // max(1, bursts))
+    chunks = [latencies_ns[at : at + size] for at in range(0, len(latencies_ns) - size + 1, size)]
+    return median_estimate([fmean(chunk) / _NS_PER_MS for chunk in chunks])
+
+
+def _sum_ms(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> Estimate:
+    point = sum(time.point for time in times) * _NS_PER_US / _NS_PER_MS
+    count = min((len(one.times_ns) for one in rows), default=0)
+    if not count:
+        return Estimate(point=point, low=None, high=None)
+    sums = median_estimate([sum(one.times_ns[at] for one in rows) / _NS_PER_MS for at in range(count)])
+    if sums.low is None or sums.high is None:
+        return Estimate(point=point, low=None, high=None)
+    return Estimate(point=point, low=min(sums.low, point), high=max(sums.high, point))
+
+
+def _row(
+    spent: Spent, time: Estimate, block: str, whole_us: float, requests: int, roofline: Roofline | None
+) -> LayerRow:
+    layer, time_ns, least_ns = spent
+    gflops = layer.flops / time_ns if layer.flops and time_ns > 0 else None
+    ceiling = _ceiling(layer.precision, roofline)
+    return LayerRow(
+        name=layer.name,
+        type=layer.type,
+        kernel=layer.kernel,
+        precision=layer.precision,
+        block=block,
+        originals=layer.originals,
+        output_shape=layer.output_shape,
+        time_us=time,
+        share=time.point / whole_us if whole_us > 0 else 0.0,
+        gflops=gflops,
+        of_peak=None if gflops is None or ceiling is None else 100 * requests * gflops / ceiling,
+        of_limit=None if least_ns is None or time_ns <= 0 else 100 * least_ns / time_ns,
+        intensity=layer.flops / layer.bytes if layer.flops and layer.bytes else None,
+        transition=layer.rewrites,
+    )
+
+
+def _ceiling(precision: str, roofline: Roofline | None) -> float | None:
+    """Return the most operations per nanosecond that were seen in a precision."""
+    ceilings = roofline.ceilings if roofline else ()
+    found = [one.gflops.point for one in ceilings if one.precision == precision]
+    return max(found, default=None)
+
+
+def _least_ns(layer: LayerTime, requests: int, roofline: Roofline | None) -> float | None:
+    """Return the least time that the peaks allow a layer, while `requests` of its kind share the device.
+
+    The larger of what its operations and what its bytes take at the peaks; None where one is not known.
+    """
+    if roofline is None or not (layer.flops or layer.bytes):
+        return None
+    ceiling = _ceiling(layer.precision, roofline)
+    if layer.flops and ceiling is None:
+        return None
+    computing = layer.flops / ceiling if layer.flops and ceiling else 0.0
+    return requests * max(computing, layer.bytes / roofline.bandwidth_gb_s.point)
+
+
+def _transition(layer: LayerTime) -> str:
+    if layer.reads == layer.writes:
+        return f"layout of {layer.writes or 'unknown'}"
+    return f"{layer.reads or 'unknown'} to {layer.writes or 'unknown'}"
+
+
+def _grouped(spent: Sequence[Spent], key: Callable[[int], str], whole_us: float) -> tuple[LayerGroup, ...]:
+    """Take nodes together, the costliest group first."""
+    groups: dict[str, list[Spent]] = {}
+    for index, one in enumerate(spent):
+        groups.setdefault(key(index), []).append(one)
+    made = [_group(name, members, whole_us) for name, members in groups.items()]
+    return tuple(sorted(made, key=lambda group: -group.time_us))
+
+
+def _group(name: str, members: Sequence[Spent], whole_us: float) -> LayerGroup:
+    time_ns = sum(one.time_ns for one in members)
+    flops = sum(one.layer.flops for one in members)
+    return LayerGroup(
+        name=name,
+        layers=len(members),
+        time_us=time_ns / _NS_PER_US,
+        share=time_ns / _NS_PER_US / whole_us if whole_us > 0 else 0.0,
+        gflops=flops / time_ns if flops and time_ns > 0 else None,
+    )

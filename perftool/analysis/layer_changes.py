@@ -1,0 +1,243 @@
+"""Two layer profiles side by side: which layers gained, which did not, and what only one of them has.
+
+Pure. Layers are matched by the layers of the model that they stand for, since each precision fuses them in
+its own way; what stands for none, such as a change of precision, is listed apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow, layer_profiles
+from perftool.analysis.roofline import Roofline
+from perftool.analysis.stats import Estimate, ratio_of_independent
+from perftool.journal import Header
+from perftool.machine import FOREIGN_LOAD, HostInfo
+from perftool.record import LayersTimed
+
+#: A layer gained, or lost, when the interval of its ratio lies beyond this band around 1.
+BAND: Final = 0.02
+
+
+class LayerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same layers of the model in two profiles, and how many times faster the first is.
+
+    `name` is the first of them, `layers` how many nodes of the first profile stand for them, `others` of the
+    second; times are of one inference, `saved_us` the second's less the first's.
+    """
+
+    name: str
+    type: str
+    block: str
+    layers: int
+    others: int
+    precision: str
+    other_precision: str
+    time_us: float
+    other_us: float
+    saved_us: float
+    ratio: Estimate | None
+
+
+class GroupChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A block of the network in two profiles; None where one has no such block."""
+
+    name: str
+    time_us: float | None
+    other_us: float | None
+    ratio: float | None
+
+
+class ProfilesCompared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two profiles compared: the first against the second. `ratio` is of the latencies without counters.
+
+    `layers` are the matched layers, what saved most first. `gained` and `lost` count those whose ratio is
+    surely beyond 2 % of 1. `only` and `other_only` are the nodes that stand for no layer that the other
+    profile has, by type.
+    """
+
+    id: str
+    other: str
+    ratio: Estimate
+    sum_ratio: Estimate
+    layers: tuple[LayerChange, ...]
+    by_block: tuple[GroupChange, ...]
+    gained: int
+    lost: int
+    only: tuple[LayerGroup, ...]
+    other_only: tuple[LayerGroup, ...]
+
+
+def against(one: LayerProfile, other: LayerProfile) -> ProfilesCompared:
+    """Compare a profile with another of the same model.
+
+    Each node's time is counted once: nodes of both profiles that share a layer of the model, directly or
+    through others, are compared together.
+    """
+    matched, alone, other_alone = _matched(one.layers, other.layers)
+    changes = sorted(map(_change, matched), key=lambda change: -change.saved_us)
+    sure = [(change.ratio.low, change.ratio.high) for change in changes if change.ratio]
+    return ProfilesCompared(
+        id=one.id,
+        other=other.id,
+        ratio=ratio_of_independent(other.plain_ms, one.plain_ms),
+        sum_ratio=ratio_of_independent(other.sum_ms, one.sum_ms),
+        layers=tuple(changes),
+        by_block=_blocks(one, other),
+        gained=sum(low is not None and low > 1 + BAND for low, _ in sure),
+        lost=sum(high is not None and high < 1 - BAND for _, high in sure),
+        only=_by_type(alone),
+        other_only=_by_type(other_alone),
+    )
+
+
+class _Pair(NamedTuple):
+    """Nodes of the two profiles that stand for the same layers of the model."""
+
+    mine: list[LayerRow]
+    its: list[LayerRow]
+
+
+def _matched(
+    ones: Sequence[LayerRow], others: Sequence[LayerRow]
+) -> tuple[list[_Pair], list[LayerRow], list[LayerRow]]:
+    """Put together the nodes that share layers of the model; return them, and what has no partner."""
+    from scipy.sparse import coo_array  # Only who compares waits for the import.
+    from scipy.sparse.csgraph import connected_components
+
+    mine, its = _owners(ones), _owners(others)
+    edges = {(mine[name], len(ones) + its[name]) for name in mine.keys() & its.keys()}
+    size = len(ones) + len(others)
+    rows, columns = [one for one, _ in edges], [other for _, other in edges]
+    graph = coo_array(([1] * len(edges), (rows, columns)), shape=(size, size))
+    labels = connected_components(graph, directed=False)[1]
+    joined = {number for edge in edges for number in edge}
+    pairs: dict[int, _Pair] = {}
+    for number in sorted(joined):
+        pair = pairs.setdefault(int(labels[number]), _Pair([], []))
+        if number < len(ones):
+            pair.mine.append(ones[number])
+        else:
+            pair.its.append(others[number - len(ones)])
+    return (
+        list(pairs.values()),
+        [row for number, row in enumerate(ones) if number not in joined],
+        [row for number, row in enumerate(others, start=len(ones)) if number not in joined],
+    )
+
+
+def _owners(rows: Sequence[LayerRow]) -> dict[str, int]:
+    """Return the node that each layer of the model belongs to: the first that names it, transitions apart."""
+    found: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        if not row.transition:
+            for name in row.originals:
+                found.setdefault(name, number)
+    return found
+
+
+def _change(pair: _Pair) -> LayerChange:
+    time, other = _added(pair.mine), _added(pair.its)
+    first = pair.mine[0]
+    costliest = max(pair.mine, key=lambda row: row.time_us.point)
+    theirs = max(pair.its, key=lambda row: row.time_us.point)
+    return LayerChange(
+        name=first.originals[0],
+        type=costliest.type,
+        block=first.block,
+        layers=len(pair.mine),
+        others=len(pair.its),
+        precision=costliest.precision,
+        other_precision=theirs.precision,
+        time_us=time.point,
+        other_us=other.point,
+        saved_us=other.point - time.point,
+        ratio=ratio_of_independent(other, time) if time.point > 0 and other.point > 0 else None,
+    )
+
+
+def _added(rows: Sequence[LayerRow]) -> Estimate:
+    """Add times up. So are the ends of their intervals, as what slows one node slows its neighbours."""
+    lows, highs = [row.time_us.low for row in rows], [row.time_us.high for row in rows]
+    known_low = [low for low in lows if low is not None]
+    known_high = [high for high in highs if high is not None]
+    whole = len(known_low) == len(rows) == len(known_high)
+    return Estimate(
+        point=sum(row.time_us.point for row in rows),
+        low=sum(known_low) if whole else None,
+        high=sum(known_high) if whole else None,
+    )
+
+
+def _blocks(one: LayerProfile, other: LayerProfile) -> tuple[GroupChange, ...]:
+    """Compare the blocks, in the order of the first profile's costs."""
+    mine = {group.name: group.time_us for group in one.by_block}
+    its = {group.name: group.time_us for group in other.by_block}
+    found = []
+    for name in dict.fromkeys([*mine, *its]):
+        time, theirs = mine.get(name), its.get(name)
+        ratio = theirs / time if time and theirs is not None else None
+        found.append(GroupChange(name=name, time_us=time, other_us=theirs, ratio=ratio))
+    return tuple(found)
+
+
+def _by_type(rows: Sequence[LayerRow]) -> tuple[LayerGroup, ...]:
+    """Take nodes of one type together, the costliest first."""
+    types: dict[str, list[LayerRow]] = {}
+    for row in rows:
+        types.setdefault(row.type, []).append(row)
+    groups = [
+        LayerGroup(
+            name=name,
+            layers=len(members),
+            time_us=sum(row.time_us.point for row in members),
+            share=sum(row.share for row in members),
+            gflops=None,
+        )
+        for name, members in types.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.time_us))
+
+
+class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What `perftool profile` found, as its JSON shows it. `other` and `changes` are None without --against.
+
+    `reference` tells that the model has perftool's own weights. `disturbed` names the configurations during
+    whose timing other programs, or the hypervisor, took more than 10 % of the machine.
+    """
+
+    created: str
+    model: str
+    model_digest: str
+    reference: bool
+    host: HostInfo
+    profile: LayerProfile
+    other: LayerProfile | None
+    changes: ProfilesCompared | None
+    disturbed: tuple[str, ...]
+
+
+def layer_report(
+    header: Header, timed: Sequence[LayersTimed], rooflines: Mapping[str, Roofline] | None = None
+) -> LayerReport:
+    """Put together what was timed: one configuration, or two of which the second is compared with."""
+    profiles = layer_profiles(timed, rooflines)
+    other = profiles[1] if len(profiles) > 1 else None
+    return LayerReport(
+        created=datetime.fromtimestamp(header.created_ns / 1e9, UTC).isoformat(timespec="seconds"),
+        model=header.model.name,
+        model_digest=header.model.digest,
+        reference=header.model.reference,
+        host=header.host,
+        profile=profiles[0],
+        other=other,
+        changes=against(profiles[0], other) if other else None,
+        disturbed=tuple(one.configuration.id for one in timed if _disturbed(one)),
+    )
+
+
+def _disturbed(timed: LayersTimed) -> bool:
+    shares = (timed.conditions.other_load, timed.conditions.steal)
+    return any(share is not None and share > FOREIGN_LOAD for share in shares)

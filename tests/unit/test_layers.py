@@ -1,0 +1,330 @@
+"""Layer profiles add up, advise only what the data carry, and compare what stands for the same layers."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layered import node, timed
+
+from perftool.analysis.blocks import ALL, OTHER, blocks
+from perftool.analysis.layer_advice import LEAST_GAIN
+from perftool.analysis.layer_changes import against
+from perftool.analysis.layers import layer_profile
+from perftool.analysis.roofline import Ceiling, Roofline
+from perftool.analysis.stats import Estimate
+from perftool.bench.layers import Reading, mean_times_ns
+from perftool.record import LayersTimed
+
+TYPES = st.sampled_from(("Convolution", "Pooling", "Reorder", "Eltwise"))
+PRECISIONS = st.sampled_from(("int8", "f32", "bf16"))
+
+
+def exactly(value: float) -> Estimate:
+    return Estimate(point=value, low=value, high=value)
+
+
+def a_roofline() -> Roofline:
+    """Return peaks of 800 (int8) and 200 (f32) operations per nanosecond, and 10 bytes per nanosecond."""
+    return Roofline(
+        device="CPU",
+        ceilings=(
+            Ceiling(precision="int8", kernel="matmul", gflops=exactly(800.0)),
+            Ceiling(precision="f32", kernel="matmul", gflops=exactly(200.0)),
+        ),
+        bandwidth_gb_s=exactly(10.0),
+        measured="2026-01-01T00:00:00+00:00",
+    )
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> LayersTimed:
+    bursts = draw(st.integers(1, 9))
+    layers = [
+        node(
+            f"net/part{draw(st.integers(0, 3))}/layer{number}",
+            *draw(st.lists(st.floats(1, 5000), min_size=bursts, max_size=bursts)),
+            type=draw(TYPES),
+            precision=draw(PRECISIONS),
+            flops=draw(st.sampled_from((0, 1_000_000))),
+            moved=draw(st.integers(0, 100_000)),
+        )
+        for number in range(draw(st.integers(1, 12)))
+    ]
+    latencies = [sum(one.times_ns[at] for one in layers) / 1e3 + 5 for at in range(bursts)]
+    return timed(*layers, plain_us=latencies, counted_us=latencies)
+
+
+@given(graphs(), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_shares_sum_to_one_and_every_way_of_grouping_to_the_sum(record: LayersTimed, peaks: bool) -> None:
+    profile = layer_profile(record, a_roofline() if peaks else None)
+    assert math.isclose(sum(row.share for row in profile.layers), 1.0)
+    for groups in (profile.by_type, profile.by_block, profile.by_precision):
+        assert math.isclose(sum(group.time_us for group in groups), profile.sum_ms.point * 1e3)
+        assert sum(group.layers for group in groups) == len(profile.layers)
+        assert math.isclose(sum(group.share for group in groups), 1.0)
+    assert math.isclose(
+        profile.transitions.time_us, sum(group.time_us for group in profile.by_transition), abs_tol=1e-9
+    )
+    assert all(one.gain is None or one.gain >= LEAST_GAIN for one in profile.advice)
+    if profile.sum_ms.low is not None and profile.sum_ms.high is not None:
+        assert profile.sum_ms.low <= profile.sum_ms.point <= profile.sum_ms.high
+
+
+def test_a_layer_is_the_median_of_its_bursts_with_an_interval_and_has_its_rate() -> None:
+    record = timed(node("a", 10, 11, 12, 13, 14, 99, flops=1_200_000, moved=60_000), node("gone"))
+    (row,) = layer_profile(record, a_roofline()).layers
+    assert row.time_us.point == 12.5 and row.time_us.low is not None
+    assert 10 <= row.time_us.low < 12 and row.time_us.high is not None and 14 < row.time_us.high <= 99
+    assert row.gflops == pytest.approx(96) and row.of_peak == pytest.approx(12)
+    assert row.intensity == 20
+    assert row.of_limit == pytest.approx(100 * 6_000 / 12_500), "its bytes take 6 us at the least"
+
+
+def test_requests_side_by_side_share_the_device() -> None:
+    layer = node("a", 10, flops=1_200_000)
+    alone = layer_profile(timed(layer), a_roofline()).layers[0]
+    beside = layer_profile(timed(layer, requests=2, streams=2), a_roofline()).layers[0]
+    assert beside.gflops == alone.gflops
+    assert beside.of_peak == pytest.approx(2 * (alone.of_peak or 0))
+    assert beside.of_limit == pytest.approx(2 * (alone.of_limit or 0))
+
+
+def test_the_latencies_and_the_sum_are_reconciled() -> None:
+    record = timed(
+        node("a", *[600] * 6),
+        node("b", *[300] * 6),
+        plain_us=[990.0] * 12,
+        counted_us=[1000.0] * 6,
+        tick_ns=2000,
+    )
+    found = layer_profile(record)
+    assert (found.plain_ms.point, found.counted_ms.point, found.sum_ms.point) == (0.99, 1.0, 0.9)
+    assert found.counters_ms == pytest.approx(0.01) and found.outside_ms == pytest.approx(0.1)
+    assert found.hidden_ms == pytest.approx(0.004)
+
+
+# ---------------------------------------------------------------- what the counters showed
+
+
+@given(
+    st.lists(st.floats(1, 900), min_size=6, max_size=60),
+    st.integers(1, 5),
+)
+@settings(max_examples=60, deadline=None)
+def test_times_are_told_from_means_since_compiling(durations_us: list[float], size: int) -> None:
+    """Counters add whole microseconds and show the mean of all inferences, cut off: what the CPU's do."""
+    total, readings = 0, []
+    for number, duration in enumerate(durations_us, start=1):
+        total += int(duration)
+        if number == 1 or number % size == 0:
+            readings.append(Reading(number, {"a": float(total // number), "never": 0.0}))
+    if len(readings) < 2:
+        return
+    times = mean_times_ns(readings, means=True)
+    assert "never" not in times
+    for index, (before, after) in enumerate(pairwise(readings)):
+        made = after.inferences - before.inferences
+        truth = sum(durations_us[before.inferences : after.inferences]) / made
+        slack = (
+            after.inferences / made + 1
+        )  # Each mean was cut off by up to one microsecond of each inference.
+        assert abs(times["a"][index] / 1e3 - truth) <= slack + 1e-6
+
+
+def test_counters_of_single_inferences_are_taken_as_they_are() -> None:
+    readings = [Reading(1, {"a": 9.0}), Reading(5, {"a": 7.0}), Reading(9, {"a": 8.0})]
+    assert mean_times_ns(readings, means=False) == {"a": (7000, 8000)}
+
+
+# ---------------------------------------------------------------- blocks
+
+
+@pytest.mark.parametrize(
+    ("names", "times", "found"),
+    [
+        (
+            ["Net/A/conv1/Conv2D", "Net/A/conv2/Conv2D", "Net/B/x/Conv2D", "Net/B/y/Conv2D", "image"],
+            [5, 4, 4, 3, 0.1],
+            ["Net/A", "Net/A", "Net/B", "Net/B", OTHER],
+        ),
+        (
+            ["/layer1/conv1/Conv", "/layer1/conv2/Conv", "/layer2/conv1/Conv", "/layer2/conv2/Conv"],
+            [1, 1, 1, 1],
+            ["layer1", "layer1", "layer2", "layer2"],
+        ),
+        (
+            ["m.stage1.0.conv", "m.stage1.1.conv", "m.stage2.0.conv", "m.stage2.1.conv"],
+            [1, 1, 1, 1],
+            ["m.stage1", "m.stage1", "m.stage2", "m.stage2"],
+        ),
+        (["conv1", "conv2", "conv3"], [1, 1, 1], [ALL, ALL, ALL]),
+        (["net/conv1", "net/conv2", "net/conv3"], [1, 1, 1], [ALL, ALL, ALL]),
+        ([], [], []),
+    ],
+)
+def test_blocks_are_read_off_the_names(names: list[str], times: Sequence[float], found: list[str]) -> None:
+    assert blocks(names, times) == found
+
+
+def test_one_large_block_is_divided_further() -> None:
+    names = [f"net/body/part{part}/conv{number}" for part in range(4) for number in range(3)]
+    names += ["pre/scale/x", "pre/scale/y"]
+    times = [10.0] * 12 + [0.1, 0.1]
+    assert blocks(names, times) == [
+        *(name.rpartition("/")[0] for name in names[:12]),
+        "pre/scale",
+        "pre/scale",
+    ]
+
+
+@given(st.lists(st.text(max_size=30), max_size=20))
+def test_no_name_is_too_odd_for_a_block(names: list[str]) -> None:
+    assert len(blocks(names, [1.0] * len(names))) == len(names)
+
+
+# ---------------------------------------------------------------- advice
+
+
+def texts(record: LayersTimed, roofline: Roofline | None = None) -> list[str]:
+    return [one.text for one in layer_profile(record, roofline).advice]
+
+
+def test_layers_left_in_float_are_named_and_the_gain_is_a_bound() -> None:
+    record = timed(
+        node("fast", *[100] * 6, flops=80_000_000),
+        node("slow", *[100] * 6, flops=20_000_000, precision="f32"),
+    )
+    (advice,) = layer_profile(record).advice
+    assert "quantize slow" in advice.text
+    assert "1 of 2 layers" in advice.reason and "20.0%" in advice.reason and "50.0%" in advice.reason
+    assert advice.gain == pytest.approx(200 / (100 + 25)), "at the rate of the fastest quantized layer"
+
+
+def test_a_float_pooling_is_not_advised_to_be_quantized() -> None:
+    pool = node("pool", *[900] * 6, type="Pooling", flops=10_000, precision="f32")
+    assert texts(timed(node("fast", *[100] * 6, flops=80_000_000), pool)) == []
+
+
+def test_what_gains_less_than_two_percent_is_not_said() -> None:
+    fast = node("fast", *[990] * 6, flops=80_000_000)
+    reorder = node("r", *[10] * 6, type="Reorder", precision="f32", originals=(), reads="f32")
+    assert texts(timed(fast, reorder)) == []
+    dear = node("r", *[100] * 6, type="Reorder", precision="f32", originals=(), reads="f32")
+    (advice,) = layer_profile(timed(fast, dear)).advice
+    assert "in 1 node (1 between precisions" in advice.reason
+    assert advice.gain == pytest.approx(1090 / 990)
+
+
+@pytest.mark.parametrize(
+    ("precision", "runs_in", "said"),
+    [
+        ("FP16", "bf16", "ship what runs here"),
+        ("INT8", "f32", "quantized at all"),
+        ("BF16", "f32", "ship what runs here"),
+        ("FP32", "f32", None),
+        ("BF16", "bf16", None),
+    ],
+)
+def test_a_precision_that_fell_back_is_said(precision: str, runs_in: str, said: str | None) -> None:
+    record = timed(node("a", *[100] * 6, flops=1_000_000, precision=runs_in), precision=precision)  # type: ignore[arg-type]
+    found = layer_profile(record)
+    assert found.executed_precision == runs_in
+    assert [one.gain for one in found.advice] == ([] if said is None else [None])
+    assert said is None or said in found.advice[0].text
+
+
+def test_cores_that_wait_are_seen_where_peaks_are_known() -> None:
+    layer = node("a", *[1000] * 6, flops=80_000_000)  # An eighth of the peak.
+    assert texts(timed(layer)) == []
+    (advice,) = layer_profile(timed(layer), a_roofline()).advice
+    assert "more streams, or a larger batch" in advice.text and "10%" in advice.reason
+    assert advice.gain == pytest.approx(10)
+    assert texts(timed(layer, streams=2, requests=2), a_roofline()) == [], "all threads have streams already"
+    well = node("a", *[110] * 6, flops=80_000_000)
+    assert texts(timed(well), a_roofline()) == []
+
+
+def test_time_outside_the_layers_is_said_when_it_is_sure() -> None:
+    layer = node("a", *[500] * 6, flops=1_000_000)
+    (advice,) = layer_profile(timed(layer, plain_us=[1000] * 6)).advice
+    assert "larger batch" in advice.text and advice.gain == pytest.approx(2)
+    assert texts(timed(layer, plain_us=[500] * 6)) == []
+    assert texts(timed(layer, plain_us=[1000] * 6, tick_ns=600_000)) == [], "the counters may hide as much"
+    few = node("a", *[500] * 3, flops=1_000_000)
+    assert texts(timed(few, plain_us=[1000] * 3)) == [], "three carry no interval"
+
+
+# ---------------------------------------------------------------- two profiles
+
+
+def test_layers_are_matched_by_what_they_stand_for_however_they_are_fused() -> None:
+    one = layer_profile(
+        timed(
+            node("conv", 10, flops=900, originals=("conv", "relu", "fq_1")),
+            node("reorder", 5, type="Reorder", originals=()),
+            node("other", 20, flops=900, originals=("other", "fq_1")),
+        )
+    )
+    other = layer_profile(
+        timed(
+            node("conv", 30, flops=900, precision="f32"),
+            node("relu", 10, flops=100, type="Eltwise", precision="f32"),
+            node("other", 10, flops=900, precision="f32"),
+            precision="FP32",
+        )
+    )
+    found = against(one, other)
+    assert [(change.name, change.time_us, change.other_us) for change in found.layers] == [
+        ("conv", 10, 40),
+        ("other", 20, 10),
+    ]
+    assert [(change.layers, change.others) for change in found.layers] == [(1, 2), (1, 1)]
+    assert found.layers[0].ratio is not None and found.layers[0].ratio.point == 4
+    assert [(group.name, group.time_us) for group in found.only] == [("Reorder", 5)]
+    assert found.other_only == ()
+    assert (found.layers[0].precision, found.layers[0].other_precision) == ("int8", "f32")
+
+
+def test_a_node_of_the_runtimes_own_belongs_to_the_block_that_follows() -> None:
+    found = layer_profile(
+        timed(
+            node("net/a/conv", 10, flops=9),
+            node("net/a/relu", 10, flops=9),
+            node("net/a/relu_abcd_acdb_net/b/conv", 1, type="Reorder", originals=()),
+            node("net/b/conv/fq_output_0", 10, flops=9),
+            node("net/b/pool", 10, flops=9),
+        )
+    )
+    assert [row.block for row in found.layers] == ["net/a", "net/a", "net/b", "net/b", "net/b"]
+
+
+def test_gains_are_counted_only_where_they_are_sure() -> None:
+    steady, spread = [10.0] * 6, [5.0, 8.0, 10.0, 12.0, 15.0, 30.0]
+    one = layer_profile(timed(*(node(name, *steady, flops=9) for name in "abc"), plain_us=[50.0] * 6))
+    other = layer_profile(
+        timed(
+            node("a", *[20.0] * 6, flops=9),
+            node("b", *spread, flops=9),
+            node("c", *[5.0] * 6, flops=9),
+            precision="FP32",
+            plain_us=[100.0] * 6,
+        )
+    )
+    found = against(one, other)
+    assert (found.gained, found.lost) == (1, 1)
+    assert found.ratio.point == 2
+
+
+@given(graphs(), graphs())
+@settings(max_examples=40, deadline=None)
+def test_no_time_is_counted_twice_or_lost(one: LayersTimed, other: LayersTimed) -> None:
+    mine, its = layer_profile(one), layer_profile(other)
+    found = against(mine, its)
+    alone = sum(group.time_us for group in found.only)
+    assert math.isclose(sum(change.time_us for change in found.layers) + alone, mine.sum_ms.point * 1e3)
+    its_alone = sum(group.time_us for group in found.other_only)
+    assert math.isclose(sum(change.other_us for change in found.layers) + its_alone, its.sum_ms.point * 1e3)
