@@ -1,0 +1,264 @@
+"""A layer profile as tables. Nothing is computed here.
+
+Names of layers come from model files: they are shown as Text, which reads no markup, and stripped of control
+characters.
+"""
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from perftool.analysis.layer_changes import LayerChange, LayerReport, ProfilesCompared
+from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow
+from perftool.analysis.stats import Estimate
+from perftool.render.files import COLUMNS
+from perftool.render.numbers import ABSENT, plain, span, with_interval
+from perftool.render.tabular import empty_table
+
+#: So many layers are shown where nobody says.
+SHOWN = 15
+_GROUPS = 24
+_BRIEF = 4
+
+
+def layers_view(report: LayerReport, shown: int = SHOWN) -> tuple[RenderableType, ...]:
+    """Return all that was found: each profile with its `shown` costliest layers, and the comparison."""
+    parts: list[RenderableType] = [_heading(report)]
+    for profile in (report.profile, report.other):
+        if profile is not None:
+            parts += _profile(profile, shown)
+    if report.changes is not None:
+        parts += [
+            _gains(report.changes, shown),
+            _without_gain(report.changes, shown),
+            _in_sum(report.changes),
+        ]
+        parts.append(_block_changes(report.changes))
+    parts.append(_legend())
+    return tuple(Padding(part, (0, 0, 1, 0)) for part in parts)
+
+
+def layers_brief(profiles: Sequence[LayerProfile]) -> Text:
+    """Say in a few lines where the time of the profiled configurations of a run goes."""
+    lines = []
+    for one in profiles:
+        kinds = ", ".join(f"{group.name} {group.share:.0%}" for group in one.by_type[:_BRIEF])
+        costliest = max(one.layers, key=lambda row: row.time_us.point, default=None)
+        if costliest is None:
+            continue
+        lines.append(f"where the time of {one.id} goes: {kinds}")
+        lines.append(f"  its costliest layer: {_name(costliest)}, {costliest.share:.1%}; {_reconciled(one)}")
+        lines += [f"  {_said(text, reason, gain)}" for text, reason, gain in _advice(one)]
+    return Text("\n".join(plain(line) for line in lines))
+
+
+# ---------------------------------------------------------------- one profile
+
+
+def _heading(report: LayerReport) -> Text:
+    host = report.host
+    weights = ", reference weights" if report.reference else ""
+    lines = [
+        f"{report.model}{weights}: time by layer, {report.created}",
+        f"{host.cpu}, {host.cores_usable} cores usable, OpenVINO {host.openvino}",
+    ]
+    lines += [
+        f"warning: other programs, or the hypervisor, took more than 10 % of the machine while {id} was timed"
+        for id in report.disturbed
+    ]
+    return Text("\n".join(map(plain, lines)))
+
+
+def _profile(profile: LayerProfile, shown: int) -> list[RenderableType]:
+    parts: list[RenderableType] = [
+        Text("\n".join(map(plain, (_what(profile), _reconciled(profile), _hidden(profile))))),
+        _layers(profile, shown),
+        _groups("type", profile.by_type),
+    ]
+    if len(profile.by_block) > 1:
+        parts.append(_groups("block of the network", profile.by_block))
+    if len(profile.by_precision) > 1:
+        parts.append(_groups("runs in", profile.by_precision))
+    if profile.transitions.layers:
+        parts.append(_groups("change of precision or layout", profile.by_transition))
+    if advice := _advice(profile):
+        lines = Text("\n").join(Text(plain(_said(*one))) for one in advice)
+        parts.append(Panel(lines, title="what could be tried", title_align="left", width=COLUMNS))
+    return parts
+
+
+def _what(profile: LayerProfile) -> str:
+    runs_in = profile.executed_precision or "an unknown precision"
+    streams = "?" if profile.streams is None else profile.streams
+    threads = "?" if profile.threads is None else profile.threads
+    return (
+        f"{profile.id}: {profile.precision} on {profile.device}, batch {profile.batch}, streams {streams}, "
+        f"threads {threads}, requests in flight {profile.requests}, runs in {runs_in}"
+    )
+
+
+def _reconciled(profile: LayerProfile) -> str:
+    """Say how the layers' times fit the latency."""
+    plain_ms, share = profile.plain_ms.point, profile.counters_ms / profile.plain_ms.point
+    covered = profile.sum_ms.point / profile.counted_ms.point
+    return (
+        f"a request takes {with_interval(profile.plain_ms, 2)} ms without counters, "
+        f"{with_interval(profile.counted_ms, 2)} ms with them ({share:+.1%}); its layers add up to "
+        f"{with_interval(profile.sum_ms, 2)} ms, {covered:.1%} of that"
+        if plain_ms > 0
+        else "its latency was too short to be measured"
+    )
+
+
+def _hidden(profile: LayerProfile) -> str:
+    text = f"from {profile.inferences} requests with counters"
+    if profile.hidden_ms > 0:
+        text += (
+            f"; of the {profile.outside_ms:.2f} ms between, whole microseconds hide "
+            f"{profile.hidden_ms:.2f} ms at the most"
+        )
+    return text
+
+
+def _layers(profile: LayerProfile, shown: int) -> Table:
+    """Return a row for each of the costliest layers, and one for the rest together."""
+    rows = sorted(profile.layers, key=lambda row: -row.time_us.point)
+    limits = any(row.of_limit is not None for row in rows)
+    table = empty_table()
+    table.add_column("layer", overflow="fold")
+    table.add_column("kernel", overflow="fold")
+    table.add_column("runs in", no_wrap=True)
+    for title in ("time\nus", "share", "GFLOP/s", *(("of limit",) if limits else ())):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows[:shown]:
+        cells = [_name(row), row.kernel, row.precision, _microseconds(row.time_us), f"{row.share:.1%}"]
+        cells.append(_rate(row.gflops))
+        if limits:
+            cells.append(ABSENT if row.of_limit is None else f"{row.of_limit:.0f}%")
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    if rest := rows[shown:]:
+        share = sum(row.share for row in rest)
+        time = sum(row.time_us.point for row in rest)
+        table.add_section()
+        table.add_row(f"{len(rest)} others", "", "", f"{time:.0f}", f"{share:.1%}", "")
+    return table
+
+
+def _groups(title: str, groups: Sequence[LayerGroup]) -> Table:
+    table = empty_table()
+    table.add_column(title, overflow="fold")
+    for heading in ("layers", "time\nus", "share", "GFLOP/s"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for group in groups[:_GROUPS]:
+        cells = [group.name, str(group.layers), f"{group.time_us:.0f}", f"{group.share:.1%}"]
+        table.add_row(*(Text(plain(cell)) for cell in (*cells, _rate(group.gflops))))
+    if rest := groups[_GROUPS:]:
+        layers, time = sum(group.layers for group in rest), sum(group.time_us for group in rest)
+        share = sum(group.share for group in rest)
+        table.add_section()
+        table.add_row(f"{len(rest)} others", str(layers), f"{time:.0f}", f"{share:.1%}", "")
+    return table
+
+
+def _advice(profile: LayerProfile) -> list[tuple[str, str, float | None]]:
+    return [(one.text, one.reason, one.gain) for one in profile.advice]
+
+
+def _said(text: str, reason: str, gain: float | None) -> str:
+    bound = "" if gain is None else f" (at most {gain:.2f}x)"
+    return f"{text}{bound}: {reason}"
+
+
+def _name(row: LayerRow) -> str:
+    """Call a node by the layer that it stands for; by the runtime's own name where it stands for none."""
+    return row.originals[0] if row.originals else row.name
+
+
+def _rate(gflops: float | None) -> str:
+    return ABSENT if gflops is None else f"{gflops:.0f}" if gflops >= 10 else f"{gflops:.1f}"
+
+
+def _microseconds(time: Estimate) -> str:
+    return with_interval(time, 1)
+
+
+# ---------------------------------------------------------------- two profiles
+
+
+def _gains(changes: ProfilesCompared, shown: int) -> Table:
+    """Return the layers that saved most."""
+    rows = [one for one in changes.layers if one.saved_us > 0]
+    return _changes(changes, f"saved by {changes.id}", rows[:shown], len(rows) - shown)
+
+
+def _without_gain(changes: ProfilesCompared, shown: int) -> Table:
+    """Return the layers that did not become faster, the costliest first."""
+    rows = [one for one in changes.layers if one.saved_us <= 0]
+    rows.sort(key=lambda one: -one.time_us)
+    return _changes(changes, f"not faster in {changes.id}", rows[:shown], len(rows) - shown)
+
+
+def _changes(changes: ProfilesCompared, title: str, rows: Sequence[LayerChange], more: int) -> Table:
+    table = empty_table()
+    table.add_column(title, overflow="fold")
+    table.add_column("runs in", no_wrap=True)
+    for heading in ("time\nus", f"{plain(changes.other)}\nus", "saved\nus", "times\nfaster"):
+        table.add_column(Text(heading), justify="right", overflow="fold")
+    for one in rows:
+        cells = [
+            one.name,
+            one.precision
+            if one.precision == one.other_precision
+            else f"{one.precision}/{one.other_precision}",
+            f"{one.time_us:.0f}",
+            f"{one.other_us:.0f}",
+            f"{one.saved_us:.0f}",
+            ABSENT if one.ratio is None else f"{one.ratio.point:.2f}{span(one.ratio.low, one.ratio.high, 2)}",
+        ]
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    if not rows:
+        table.add_row("none", "", "", "", "", "")
+    if more > 0:
+        table.add_section()
+        table.add_row(f"{more} others", "", "", "", "", "")
+    return table
+
+
+def _in_sum(changes: ProfilesCompared) -> Text:
+    """Say what the comparison comes to, and what only one of the two has."""
+    lines = [
+        f"{changes.id} is {changes.ratio.point:.2f}x{span(changes.ratio.low, changes.ratio.high, 2, 'x')} as "
+        f"fast as {changes.other} by latency, {changes.sum_ratio.point:.2f}x by its layers; of "
+        f"{len(changes.layers)} layers of the model {changes.gained} surely gained, {changes.lost} surely "
+        "lost"
+    ]
+    for id, groups in ((changes.id, changes.only), (changes.other, changes.other_only)):
+        if groups:
+            found = ", ".join(f"{one.layers} {one.name} {one.time_us:.0f} us" for one in groups)
+            lines.append(f"in {id} alone: {found}")
+    return Text("\n".join(map(plain, lines)))
+
+
+def _block_changes(changes: ProfilesCompared) -> Table:
+    table = empty_table()
+    table.add_column("block of the network", overflow="fold")
+    for heading in ("time\nus", "against\nus", "times\nfaster"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for one in changes.by_block:
+        times = ["" if time is None else f"{time:.0f}" for time in (one.time_us, one.other_us)]
+        cells = [one.name, *times, ABSENT if one.ratio is None else f"{one.ratio:.2f}"]
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    return table
+
+
+def _legend() -> Text:
+    lines = (
+        "time: the median over bursts of one request's time in a layer, ± half of the 95 % interval",
+        "share: of the layers' sum; GFLOP/s: 10^9 operations per second, a multiply-add is 2",
+        "runs in: read off the kernel's name; a gain is a bound: nothing else becomes slower or faster",
+    )
+    return Text("\n".join(lines), style="dim")

@@ -1,0 +1,105 @@
+"""Layer profiles shown: figures in words and tables, names that cannot act, pictures that say what ran."""
+
+import json
+
+import pytest
+from journals import HOST
+from layered import node, timed
+
+from perftool.analysis.layer_changes import LayerReport, layer_report
+from perftool.journal import FORMAT, Header, ModelIdentity
+from perftool.record import LayersTimed
+from perftool.render.files import as_text
+from perftool.render.layer_files import layers_files
+from perftool.render.layers import layers_brief, layers_view
+from perftool.spec import Grid, Profile, ReferenceModel
+
+HOSTILE = "[bold red]net[/]/\x1b[31mevil\n$x_{"
+
+
+def report(*records: LayersTimed) -> LayerReport:
+    header = Header(
+        format=FORMAT,
+        created_ns=1_700_000_000_000_000_000,
+        profile=Profile(name="profile", grids=(Grid(),)),
+        model=ModelIdentity(
+            name="some-net",
+            source=ReferenceModel(name="googlenet-v4-tf"),
+            digest="ab" * 32,
+            reference=True,
+            published=False,
+        ),
+        host=HOST,
+    )
+    return layer_report(header, records)
+
+
+@pytest.fixture(scope="module")
+def int8() -> LayersTimed:
+    return timed(
+        node("net/a/conv", *[5000, 5010, 4990, 5005, 5000, 4995], flops=2_000_000_000),
+        node("net/a/pool", *[1000] * 6, type="Pooling", precision="f32", flops=1_000),
+        node("reorder", *[500] * 6, type="Reorder", precision="f32", originals=(), reads="f32"),
+        node("net/b/conv", *[400] * 6, precision="f32", flops=10_000_000),
+        plain_us=[7000] * 6,
+        counted_us=[7200] * 6,
+        tick_ns=2000,
+    )
+
+
+@pytest.fixture(scope="module")
+def f32() -> LayersTimed:
+    return timed(
+        node("net/a/conv", *[15000] * 6, flops=2_000_000_000, precision="f32"),
+        node("net/a/pool", *[900] * 6, type="Pooling", precision="f32", flops=1_000),
+        node("net/b/conv", *[400] * 6, precision="f32", flops=10_000_000),
+        precision="FP32",
+    )
+
+
+def test_a_profile_tells_what_ran_what_it_took_and_how_it_adds_up(int8: LayersTimed) -> None:
+    text = as_text(*layers_view(report(int8))).decode()
+    assert "7.00 ms without counters, 7.20 ms with them (+2.9%)" in text
+    assert "its layers add up to 6.90" in text and "95.8% of that" in text
+    assert "net/a/conv" in text and "kernel_int8" in text and "400" in text
+    assert "f32 to u8" in text
+    assert "quantize net/b/conv" in text and "at most 1.0" in text
+    assert "Pooling" in text
+
+
+def test_the_rest_of_many_layers_is_summed(int8: LayersTimed) -> None:
+    text = as_text(*layers_view(report(int8), 1)).decode()
+    assert "3 others" in text and "1900" in text
+
+
+def test_two_profiles_are_compared_layer_by_layer(int8: LayersTimed, f32: LayersTimed) -> None:
+    text = as_text(*layers_view(report(int8, f32))).decode()
+    assert "saved by cpu-int8-b1-s1" in text and "not faster in cpu-int8-b1-s1" in text
+    assert "int8/f32" in text and "3.00 (" in text
+    assert "in cpu-int8-b1-s1 alone: 1 Reorder 500 us" in text
+    assert "of 3 layers of the model 1 surely gained, 1 surely lost" in text
+
+
+def test_a_run_says_it_in_a_few_lines(int8: LayersTimed) -> None:
+    text = layers_brief([report(int8).profile]).plain
+    assert "where the time of cpu-int8-b1-s1 goes: Convolution 78%" in text
+    assert "net/a/conv, 72.5%" in text
+
+
+def test_names_from_model_files_cannot_act() -> None:
+    found = report(timed(node(HOSTILE, *[100] * 6, flops=1000), node("net/b", *[100] * 6, flops=1000)))
+    files = layers_files(found)
+    text = files["profile.txt"].decode()
+    assert "\x1b" not in text and "[bold red]" in text
+    assert json.loads(files["profile.json"])["profile"]["layers"][0]["name"] == HOSTILE
+
+
+def test_pictures_are_the_same_each_time_and_name_what_ran(int8: LayersTimed, f32: LayersTimed) -> None:
+    files = layers_files(report(int8, f32))
+    names = ("layers", "layers_against", "blocks")
+    assert {name for name in files if name.startswith("plots/")} == {
+        f"plots/{name}.{kind}" for name in names for kind in ("png", "svg")
+    }
+    assert files == layers_files(report(int8, f32))
+    assert files["plots/layers.png"].startswith(b"\x89PNG")
+    assert files["plots/blocks.svg"].lstrip().startswith(b"<?xml")
