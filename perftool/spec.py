@@ -233,6 +233,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     are short: `scout_seconds` and `scout_completions` for each request; others are between those and the
     policy's, while there are many. "tpe" makes at most `trials` first
     visits. What is recommended is confirmed in `confirm_rounds` fresh rounds, if the rounds carry intervals.
+
+    Last of all the layers of what is recommended, and of the best in f32, are timed for about
+    `layer_seconds`, and as long without counters; 0 leaves that out.
     """
 
     rounds: Count = 6
@@ -253,6 +256,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     scout_completions: Count = 2
     trials: Count = 200
     confirm_rounds: Annotated[int, Meta(ge=0)] = 6
+    layer_seconds: Annotated[float, Meta(ge=0)] = 2.0
 
 
 class ImageCounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

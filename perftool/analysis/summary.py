@@ -22,6 +22,7 @@ from perftool.analysis.evidence import (
     plan_of,
     throughput_fps,
 )
+from perftool.analysis.layers import layer_profiles
 from perftool.analysis.open_load import rate_points
 from perftool.analysis.result import (
     AccuracyResult,
@@ -87,6 +88,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
         again=_again(run, everything, compared),
+        layers=layer_profiles(records),
     )
 
 

@@ -23,6 +23,7 @@ VERBS = {
     "evaluate": "accuracy of",
     "measure": "measuring",
     "confirm": "confirming the choice, measuring",
+    "layers": "timing the layers of",
 }
 
 

@@ -20,6 +20,7 @@ from perftool.analysis.pareto import compared, trade_off
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.wishes import told
 from perftool.render.dropped import dropped
+from perftool.render.layers import layers_brief
 from perftool.render.numbers import ABSENT, figure, plain, span
 from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
@@ -48,6 +49,8 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
     if any(one.status != "ok" for one in (*summary.configurations, *summary.baselines)):
         parts.append(not_measured(summary))
     parts.append(choice(summary, recommendation))
+    if summary.layers:
+        parts.append(layers_brief(summary.layers))
     if found := warnings(summary):
         parts.append(found)
     return tuple(Padding(part, (0, 0, 1, 0)) for part in parts)

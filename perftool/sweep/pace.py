@@ -16,8 +16,9 @@ from perftool.analysis.effort import confirm_rounds_allowed, extra_visits, extra
 from perftool.analysis.evidence import confirm_rounds
 from perftool.analysis.metrics import objective_metric
 from perftool.journal import Entry, Proposed, Record, Run, Started
-from perftool.record import Compiled, Evaluated, Offered, Prepared, Visited
+from perftool.record import Compiled, Evaluated, LayersTimed, Offered, Prepared, Visited
 from perftool.spec import Open
+from perftool.sweep.layering import layers_to_come
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
@@ -56,7 +57,13 @@ def seconds_left(run: Run) -> float:
         + sum(map(window_seconds, visits))
         + (compiles_left(run, left) + compiled_again + proposals)
         * _mean(run, (Compiled,), FIRST_GUESS[Compiled])
+        + layers_to_come(run) * _mean(run, (LayersTimed,), _layering_seconds(run))
     )
+
+
+def _layering_seconds(run: Run) -> float:
+    """Return how long it takes to time the layers of a configuration, which is compiled twice for that."""
+    return 2 * (run.header.profile.policy.layer_seconds + _mean(run, (Compiled,), FIRST_GUESS[Compiled]))
 
 
 def _likely(run: Run, left: Remaining) -> Remaining:

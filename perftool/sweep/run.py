@@ -25,10 +25,30 @@ from perftool.job import Compile, Evaluate, Prepare, Probe, Quantization
 from perftool.journal import FORMAT, Allowed, Entry, Finished, Header, Planned, Record, Run, Started
 from perftool.machine import Device, DeviceFound, DeviceMissing
 from perftool.model.identity import identity
-from perftool.record import Answer, Compiled, Evaluated, Failed, Offered, Prepared, Probed, Progress, Visited
-from perftool.spec import ImageFiles, Images, Profile, ReferenceModel, SyntheticImages, WeightFormat
+from perftool.record import (
+    Answer,
+    Compiled,
+    Evaluated,
+    Failed,
+    LayersTimed,
+    Offered,
+    Prepared,
+    Probed,
+    Progress,
+    Visited,
+)
+from perftool.spec import (
+    Configuration,
+    ImageFiles,
+    Images,
+    Profile,
+    ReferenceModel,
+    SyntheticImages,
+    WeightFormat,
+)
 from perftool.sweep.children import WarmChildren
 from perftool.sweep.focus import next_focus
+from perftool.sweep.layering import layers_due, time_layers
 from perftool.sweep.locks import hold
 from perftool.sweep.open_rounds import window_seconds
 from perftool.sweep.plan import plan
@@ -53,7 +73,7 @@ INPUTS = 8
 class Status(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a sweep is doing, for a display. `part` is how far the one job is, where it tells."""
 
-    stage: Literal["probe", "prepare", "rank", "evaluate", "measure", "confirm"]
+    stage: Literal["probe", "prepare", "rank", "evaluate", "measure", "confirm", "layers"]
     subject: str
     part: tuple[int, int] | None = None
 
@@ -288,6 +308,8 @@ class Sweep:
                 for evaluation in remaining(self.run).evaluations:
                     self._evaluate(evaluation)
                 self._measure(remaining(self.run))
+            for configuration in layers_due(self.run):
+                self._time_layers(configuration)
             self.append(Finished())
         except KeyboardInterrupt:
             raise InterruptedRunError(
@@ -364,6 +386,26 @@ class Sweep:
             return False
         return True
 
+    # -------------------------------------------------------- where the time goes
+
+    def _time_layers(self, configuration: Configuration) -> None:
+        """Time the layers of a configuration; a failure is a record, and costs nothing else."""
+        self._children.close()  # Nothing is visited any more, and what is compiled holds memory.
+        self._set_status(Status(stage="layers", subject=configuration.id))
+        if not self._model_path(configuration.weight_format).exists():
+            self._prepare_all(remaining(self.run))
+        policy = self._profile.policy
+        timed = time_layers(
+            configuration,
+            self._model_path(configuration.weight_format),
+            first(self._images, INPUTS),
+            policy.layer_seconds,
+            self._log(f"layers-{configuration.id}"),
+            policy.compile_timeout_seconds + policy.visit_timeout_seconds,
+            self._look,
+        )
+        self.append(recordable(timed))
+
     # -------------------------------------------------------- display
 
     def _set_status(self, status: Status) -> None:
@@ -385,6 +427,6 @@ def first(images: Images, count: int) -> Images:
 
 def recordable(answer: Answer) -> Record:
     """Return an answer that belongs into a journal."""
-    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | Failed):
+    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | LayersTimed | Failed):
         return answer
     raise PerftoolError(f"a child answered with {type(answer).__name__.lower()}, which no sweep asks for")

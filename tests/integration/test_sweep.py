@@ -54,6 +54,7 @@ streams = [1, 2]
 rounds = 6
 visit_seconds = 0.25
 confirm_rounds = 0
+layer_seconds = 0
 """
 
 

@@ -17,6 +17,7 @@ streams = ["auto", 64]
 [policy]
 rounds = 6
 visit_seconds = 0.05
+layer_seconds = 0.2
 warmup_ceiling_seconds = 0.5
 compile_timeout_seconds = 60
 visit_timeout_seconds = 20

@@ -1,0 +1,106 @@
+"""Time the layers of one configuration, or of the same one in two precisions, for `perftool profile`.
+
+No journal: what is found answers one command's one question.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from perftool.bench.devices import uncounted
+from perftool.bench.isolate import expect, refuse
+from perftool.errors import UsageError
+from perftool.images.dataset import images_for
+from perftool.journal import Header
+from perftool.record import Failed, LayersTimed, Prepared, Progress
+from perftool.spec import Configuration, Images, Profile
+from perftool.sweep.layering import time_layers
+from perftool.sweep.locks import hold
+from perftool.sweep.plan import plan
+from perftool.sweep.run import INPUTS, Status, Watcher, first, model_path, new_header, prepare, probe
+
+
+class Profiled(NamedTuple):
+    """What was profiled, and the answers in the order of the profile's precisions."""
+
+    header: Header
+    timed: tuple[LayersTimed, ...]
+
+
+def profile_layers(profile: Profile, requests: int | None, seconds: float, watcher: Watcher) -> Profiled:
+    """Time the layers of a profile's one configuration, in each of its precisions.
+
+    `requests` are in flight where given, `seconds` is how long each is timed with counters, and as long
+    without. Raises UsageError for what the device cannot run or count, what `sweep.run.sweep` raises for bad
+    input, missing and busy devices, and PerftoolError for a job that failed.
+    """
+    for device in profile.grids[0].devices:
+        if reason := uncounted(device):
+            raise UsageError(f"--device: {reason}")
+    header = new_header(profile)
+    calibration, images = images_for(profile)
+    devices = probe(profile.grids[0].devices, watcher)
+    made = plan(profile, header.host, devices)
+    wanted = []
+    for precision in profile.grids[0].precisions:
+        found = [one for one in made.configurations if one.precision == precision and not one.baseline]
+        if not found:
+            raise UsageError(
+                next(one.reason for one in made.left_out if one.configuration.precision == precision)
+            )
+        wanted.append(_in_flight(found[0], requests))
+    with hold(tuple(dict.fromkeys(one.device for one in wanted))):
+        prepared = [_prepared(profile, one, calibration, watcher) for one in wanted]
+        return Profiled(
+            header,
+            tuple(
+                _timed(profile, one, file, images, seconds, watcher)
+                for one, file in zip(wanted, prepared, strict=True)
+            ),
+        )
+
+
+def _in_flight(configuration: Configuration, requests: int | None) -> Configuration:
+    if requests is None or requests == configuration.requests:
+        return configuration
+    return msgspec.structs.replace(configuration, id=f"{configuration.id}-r{requests}", requests=requests)
+
+
+def _prepared(
+    profile: Profile, configuration: Configuration, calibration: Images, watcher: Watcher
+) -> Prepared:
+    found = prepare(profile, configuration.weight_format, calibration, watcher)
+    if isinstance(found, Failed):
+        raise refuse(found)
+    return found
+
+
+def _timed(
+    profile: Profile,
+    configuration: Configuration,
+    prepared: Prepared,
+    images: Images,
+    seconds: float,
+    watcher: Watcher,
+) -> LayersTimed:
+    watcher.status(Status(stage="layers", subject=configuration.id))
+
+    def watch(progress: Progress | None) -> None:
+        if progress:
+            watcher.status(
+                Status(stage="layers", subject=configuration.id, part=(progress.done, progress.total))
+            )
+
+    with tempfile.TemporaryDirectory() as folder:
+        answer = time_layers(
+            configuration,
+            model_path(prepared),
+            first(images, INPUTS),
+            seconds,
+            Path(folder) / "layers.log",
+            profile.policy.compile_timeout_seconds + profile.policy.visit_timeout_seconds,
+            watch,
+        )
+    return expect(answer, LayersTimed)
