@@ -14,6 +14,7 @@ from perftool.cli import (
     export,
     load,
     model,
+    profile,
     quantize,
     recommend,
     report,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(sweep.sweep)
 app.command()(load.load)
+app.command()(profile.profile)
 app.command()(show.show)
 app.command()(recommend.recommend)
 app.command()(report.report)

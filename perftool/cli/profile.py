@@ -1,0 +1,122 @@
+"""`perftool profile`: where one configuration's time goes, layer by layer, and what could be tried."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from perftool.cli import options
+from perftool.cli.model import Model
+
+if TYPE_CHECKING:
+    from perftool.analysis.layer_changes import LayerReport
+    from perftool.spec import Profile
+
+
+def profile(
+    model: Model = "googlenet-v4-tf",
+    precision: Annotated[str, typer.Option(help="FP32, FP16, BF16 or INT8.")] = "FP32",
+    against: Annotated[
+        str | None, typer.Option("--against", help="A second precision, to compare layer by layer with.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", "-d", help="The device to profile on.")] = "CPU",
+    batch: Annotated[str, typer.Option(help="The batch size.")] = "1",
+    streams: Annotated[str, typer.Option(help="Streams, or auto.")] = "1",
+    threads: Annotated[str, typer.Option(help="Threads, or auto.")] = "auto",
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Requests in flight. Default: one per stream.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="How long to count, and to run as long without counters.")
+    ] = 4.0,
+    top: Annotated[int, typer.Option(min=1, help="How many layers to show.")] = 15,
+    weights: options.Weights = None,
+    dataset: options.DatasetDir = None,
+    labels: options.Labels = None,
+    calibration: options.CalibrationDir = None,
+    calibration_images: options.CalibrationImages = None,
+    preprocess: options.Preprocess = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write profile.json, profile.txt and plots into this folder.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Time every layer of one configuration; say what it runs in, what it costs, and what could be tried."""
+    import math
+    import sys
+
+    from perftool.analysis.layer_changes import layer_report
+    from perftool.cli.images import image_source
+    from perftool.cli.output import print_json, print_rich
+    from perftool.cli.watching import watching
+    from perftool.errors import InterruptedRunError, UsageError
+    from perftool.model.identity import parse_source
+    from perftool.model.presets import preprocessed
+    from perftool.render.layers import layers_view
+    from perftool.spec import Builtin
+    from perftool.sweep.profile import override
+    from perftool.sweep.profiling import profile_layers
+
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UsageError(f"--seconds: expected a number > 0, got {seconds:g}")
+    if against == precision:
+        raise UsageError(f"--against {against}: is what --precision asks for; name another")
+    source = parse_source(model, str(weights) if weights else None)
+    source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
+    asked = override(
+        _one_cell(),
+        model=source,
+        images=images or Builtin(),
+        devices=[device],
+        precisions=[precision] if against is None else [precision, against],
+        batches=options.numbers([batch]),  # type: ignore[arg-type]
+        streams=options.numbers([streams]),
+        threads=options.numbers([threads]),
+        calibration_images=calibration_images,
+    )
+    _one_of_each(asked)
+    try:
+        with watching() as watcher:
+            found = profile_layers(asked, requests, seconds, watcher)
+    except KeyboardInterrupt:
+        raise InterruptedRunError("stopped; prepared models are kept, and nothing else was written") from None
+    report = layer_report(found.header, found.timed)
+    if json:
+        print_json(report)
+    else:
+        print_rich(*layers_view(report, top))
+    for path in _written(to, report):
+        sys.stderr.write(f"wrote {path}\n")
+
+
+def _one_cell() -> "Profile":
+    """Return a profile of one configuration, which `override` fills in; else it is that of a quick sweep.
+
+    So INT8 is calibrated as there, and is found in the cache.
+    """
+    import msgspec
+
+    from perftool.spec import Grid
+    from perftool.sweep.profile import load_profile
+
+    return msgspec.structs.replace(load_profile("quick"), name="profile", grids=(Grid(),))
+
+
+def _one_of_each(profile: "Profile") -> None:
+    """Raise UsageError where an option names several values: one configuration is profiled."""
+    from perftool.errors import UsageError
+
+    grid = profile.grids[0]
+    for name in ("devices", "batches", "streams", "threads"):
+        if len(getattr(grid, name)) > 1:
+            raise UsageError(f"{name}: one configuration is profiled, so give one value")
+
+
+def _written(to: Path | None, report: "LayerReport") -> list[Path]:
+    """Write a report's files, where they are asked for."""
+    if to is None:
+        return []
+    from perftool.cli.writing import write_files
+    from perftool.render.layer_files import layers_files
+
+    return write_files(to, layers_files(report))

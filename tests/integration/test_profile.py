@@ -1,0 +1,265 @@
+"""Time by layer as a user asks for it: real kernels, real counters, the real command, on a tiny model."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from outcome import one_line
+from recorded import records
+from tiny import write_tiny_model
+
+from perftool.analysis.layers import layer_profile
+from perftool.bench.layers import time_layers
+from perftool.errors import InputError
+from perftool.job import Prepare, Quantization, TimeLayers
+from perftool.journal import Finished
+from perftool.model.variants import prepare
+from perftool.record import LayersTimed, Visited
+from perftool.spec import Configuration, Explicit, ModelFile, Precision, SyntheticImages, WeightFormat
+from perftool.sweep.store import read
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+IMAGES = SyntheticImages(part="calibration", count=8)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[WeightFormat, Path]:
+    """Return a model that is slow enough for counters of whole microseconds, as each kind of file."""
+    folder = tmp_path_factory.mktemp("files")
+    source = ModelFile(path=str(write_tiny_model(folder / "tiny.xml", size=320)))
+    formats: tuple[WeightFormat, ...] = ("fp32", "fp16", "int8")
+    return {
+        one: Path(
+            prepare(
+                Prepare(
+                    model=source,
+                    weight_format=one,
+                    quantization=Quantization(calibration=IMAGES),
+                    cache=str(folder / "cache"),
+                ),
+                lambda *_: None,
+            ).path
+        )
+        for one in formats
+    }
+
+
+def timed(
+    files: dict[WeightFormat, Path],
+    precision: Precision,
+    weight_format: WeightFormat,
+    *,
+    streams: int = 1,
+    requests: int = 1,
+    batch: int = 1,
+    device: str = "CPU",
+) -> LayersTimed:
+    configuration = Configuration(
+        id=precision.lower(),
+        device=device,
+        precision=precision,
+        batch=batch,
+        setting=Explicit(inference_precision="f32", streams=streams, threads=2),
+        requests=requests,
+    )
+    job = TimeLayers(
+        configuration=configuration, model_path=str(files[weight_format]), inputs=IMAGES, seconds=0.6
+    )
+    return time_layers(job, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def int8(files: dict[WeightFormat, Path]) -> LayersTimed:
+    return timed(files, "INT8", "int8")
+
+
+def test_convolutions_of_an_int8_file_run_as_int8_kernels(int8: LayersTimed) -> None:
+    convolutions = [one for one in int8.layers if one.type == "Convolution"]
+    assert {name for one in convolutions for name in one.originals} >= {"conv1", "conv2", "conv3"}
+    assert {one.precision for one in convolutions} == {"int8"}
+    assert all(one.flops and one.bytes and one.times_ns for one in convolutions)
+    assert len({len(one.times_ns) for one in int8.layers if one.times_ns}) == 1
+
+
+def test_layers_add_up_to_about_the_latency(files: dict[WeightFormat, Path]) -> None:
+    record = timed(files, "FP32", "fp32", batch=16)
+    found = layer_profile(record)
+    assert found.executed_precision == "f32"
+    assert 0.5 < found.sum_ms.point / found.counted_ms.point < 1.05, found
+    assert 0.5 < found.plain_ms.point / found.counted_ms.point < 2
+    assert len(record.plain_ns) == len(record.counted_ns)
+    assert record.bursts == len(next(one.times_ns for one in record.layers if one.times_ns))
+
+
+def test_layers_do_not_take_longer_than_the_request(int8: LayersTimed) -> None:
+    found = layer_profile(int8)
+    assert found.executed_precision == "int8"
+    assert found.sum_ms.point < 1.05 * found.counted_ms.point, found
+
+
+def test_changes_of_precision_are_seen(int8: LayersTimed) -> None:
+    found = layer_profile(int8)
+    assert found.transitions.layers > 0, [one.type for one in int8.layers]
+    assert any(" to " in group.name for group in found.by_transition), found.by_transition
+
+
+def test_an_fp16_file_runs_in_no_f16_kernel_where_the_cpu_has_none(files: dict[WeightFormat, Path]) -> None:
+    found = timed(files, "FP16", "fp16")
+    kernels = {one.precision for one in found.layers if one.flops}
+    assert kernels == {"f32"}, "f32 was asked for, whatever the file is written in"
+    assert any("FP16 was asked for" in one.reason for one in layer_profile(found).advice)
+
+
+def test_all_operations_of_the_model_are_found_in_its_kernels(
+    files: dict[WeightFormat, Path], int8: LayersTimed
+) -> None:
+    plain = timed(files, "FP32", "fp32")
+    multiplying = ("conv1", "conv2", "conv3", "logits")
+    for record in (plain, int8):
+        work = {name: one.flops for one in record.layers for name in one.originals if name in multiplying}
+        assert set(work) == set(multiplying) and all(work.values())
+    quantized = sum(one.flops for one in int8.layers)
+    assert quantized == pytest.approx(sum(one.flops for one in plain.layers), rel=0.02)
+
+
+def test_streams_run_side_by_side_and_requests_do_not_queue(files: dict[WeightFormat, Path]) -> None:
+    found = timed(files, "FP32", "fp32", streams=2, requests=4)
+    assert (found.streams, found.requests) == (2, 2)
+    profile = layer_profile(found)
+    assert 0.1 < profile.sum_ms.point / profile.counted_ms.point < 1.1
+
+
+def test_a_batch_is_timed_whole(files: dict[WeightFormat, Path]) -> None:
+    one, four = timed(files, "FP32", "fp32"), timed(files, "FP32", "fp32", batch=4)
+    assert sum(layer.flops for layer in four.layers) == 4 * sum(layer.flops for layer in one.layers)
+    assert layer_profile(four).sum_ms.point > 2 * layer_profile(one).sum_ms.point
+
+
+def test_a_device_without_counters_of_its_own_is_refused(files: dict[WeightFormat, Path]) -> None:
+    with pytest.raises(InputError, match="AUTO hands requests on"):
+        timed(files, "FP32", "fp32", device="AUTO")
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command_compares_two_precisions_and_writes_them(
+    perftool: Command, files: dict[WeightFormat, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "profile"
+    done = perftool(
+        *("profile", files["fp32"], "--precision", "INT8", "--against", "FP32", "--seconds", 0.5),
+        *("--calibration-images", 8, "--to", folder, "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads((folder / "profile.json").read_text())
+    assert found["profile"]["executed_precision"] == "int8" and found["other"]["executed_precision"] == "f32"
+    assert {"conv2", "conv3"} <= {one["name"] for one in found["changes"]["layers"]}
+    for name in ("profile.txt", "plots/layers.png", "plots/blocks.svg", "plots/layers_against.png"):
+        assert (folder / name).stat().st_size > 0
+        assert f"wrote {folder / name}" in done.stderr
+    assert "timing the layers of cpu-int8-b1-s1" in done.stderr
+
+
+def test_the_command_shows_tables(perftool: Command, files: dict[WeightFormat, Path]) -> None:
+    done = perftool("profile", files["fp32"], "--seconds", 0.3, "--top", 2)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "conv2" in said and "its layers add up to" in said and "others" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--device", "AUTO"), 2, "AUTO hands requests on"),
+        (("--seconds", "0"), 2, "--seconds"),
+        (("--precision", "INT9"), 2, "precisions"),
+        (("--precision", "INT8", "--against", "INT8"), 2, "name another"),
+        (("--batch", "1,2"), 2, "batches"),
+        (("--streams", "64"), 2, "streams"),
+        (("--device", "NPU"), 5, "NPU"),
+    ],
+)
+def test_what_cannot_be_profiled_is_one_line(
+    perftool: Command, files: dict[WeightFormat, Path], arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = perftool("profile", files["fp32"], *arguments)
+    assert done.returncode == code, done.stderr
+    assert said in one_line(done)
+
+
+def test_ctrl_c_is_one_line(environment: dict[str, str], files: dict[WeightFormat, Path]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "perftool", "profile", str(files["fp32"]), "--seconds", "60"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    deadline = time.monotonic() + 120
+    seen = ""
+    while "timing the layers" not in seen and time.monotonic() < deadline:
+        seen += process.stderr.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, seen + err
+    assert err.strip().splitlines()[-1].startswith("perftool: stopped")
+    assert "Traceback" not in err and out == ""
+
+
+# ---------------------------------------------------------------- in a sweep
+
+
+SWEEP = """
+name = "layers"
+search = "grid"
+
+[[grids]]
+precisions = ["FP32", "INT8"]
+
+[policy]
+rounds = 6
+visit_seconds = 0.05
+warmup_ceiling_seconds = 0.5
+confirm_rounds = 0
+layer_seconds = 0.2
+
+[accuracy]
+synthetic = { calibration = 8, evaluation = 8 }
+
+[limits]
+accuracy_drop_pp = inf
+"""
+
+
+def test_a_sweep_times_its_choice_and_the_best_in_f32_once(
+    perftool: Command, files: dict[WeightFormat, Path], tmp_path: Path
+) -> None:
+    profile, folder = tmp_path / "layers.toml", tmp_path / "run"
+    profile.write_text(SWEEP)
+    done = perftool("sweep", files["fp32"], "--profile", profile, "--out", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    run = read(folder)
+    timed = records(run, LayersTimed)
+    chosen = json.loads(done.stdout)["recommendation"]["id"]
+    assert [one.configuration.id for one in timed] == list(dict.fromkeys([chosen, "cpu-fp32-b1-s1"]))
+    last_visit = max(at for at, entry in enumerate(run.entries) if isinstance(entry.record, Visited))
+    assert all(
+        at > last_visit for at, entry in enumerate(run.entries) if isinstance(entry.record, LayersTimed)
+    )
+    assert isinstance(run.entries[-1].record, Finished)
+    shown = json.loads(done.stdout)["layers"]
+    assert [one["id"] for one in shown] == [one.configuration.id for one in timed]
+    assert "where the time of" in (folder / "report.txt").read_text()
+    again = perftool("sweep", "--resume", folder, "--json")
+    assert again.returncode == 0, again.stderr
+    assert records(read(folder), LayersTimed) == timed, "what was timed is not timed again"
