@@ -172,7 +172,7 @@ def test_the_command_shows_tables(perftool: Command, files: dict[WeightFormat, P
     done = perftool("profile", files["fp32"], "--seconds", 0.3, "--top", 2)
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    assert "conv2" in said and "its layers add up to" in said and "others" in said
+    assert "conv3" in said and "its layers add up to" in said and "others" in said
 
 
 @pytest.mark.parametrize(
