@@ -67,8 +67,7 @@ def costliest(model: str, profile: LayerProfile) -> Figure:
         f"{model}: the {len(rows)} costliest of {len(profile.layers)} layers",
         f"{profile.id}: {shown:.0%} of the layers' time; lines are 95 % intervals",
     )
-    _legend(figure, rows)
-    return figure
+    return _laid_out(figure, rows)
 
 
 def by_block(model: str, profile: LayerProfile, other: LayerProfile | None) -> Figure:
@@ -89,8 +88,7 @@ def by_block(model: str, profile: LayerProfile, other: LayerProfile | None) -> F
     axes.set_xlabel("time of one request (ms)")
     subject = profile.id if other is None else f"upper bars {profile.id}, lower bars {other.id}"
     write_title(figure, f"{model}: time by block of the network", f"{subject}; each piece is a layer")
-    _legend(figure, [row for one in profiles for row in one.layers])
-    return figure
+    return _laid_out(figure, [row for one in profiles for row in one.layers])
 
 
 def _bar(axes: Axes, at: float, start_ms: float, row: LayerRow, height: float) -> None:
@@ -116,7 +114,8 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _legend(figure: Figure, rows: Sequence[LayerRow]) -> None:
+def _laid_out(figure: Figure, rows: Sequence[LayerRow]) -> Figure:
+    """Explain the fills, and make room: names as long as these take a second layout to be known."""
     present = {row.precision for row in rows}
     handles = [
         Patch(facecolor=fill.colour, hatch=fill.hatch, edgecolor="white", label=name)
@@ -133,3 +132,5 @@ def _legend(figure: Figure, rows: Sequence[LayerRow]) -> None:
         title="runs in",
         title_fontsize=8,
     )
+    figure.draw_without_rendering()
+    return figure
