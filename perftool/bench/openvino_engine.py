@@ -13,6 +13,7 @@ import openvino as ov
 from perftool.bench import clock
 from perftool.bench.devices import hardware, missing
 from perftool.bench.engine import Completion, Flight
+from perftool.bench.kernels import kernel_flops, read_kernels
 from perftool.errors import DeviceMissingError
 from perftool.record import Executed, LayerCost
 from perftool.spec import Explicit, Setting
@@ -28,17 +29,6 @@ RESOLVED = (
     "SCHEDULING_CORE_TYPE",
     "EXECUTION_MODE_HINT",
 )
-
-#: How kernels spell a precision at the end of their name, and how perftool writes it.
-KERNEL_PRECISION = {
-    "f32": "f32",
-    "bf16": "bf16",
-    "f16": "f16",
-    "i8": "int8",
-    "u8": "int8",
-    "i4": "int4",
-    "u4": "int4",
-}
 
 
 def requested_properties(setting: Setting, writable: frozenset[str]) -> dict[str, str]:
@@ -137,32 +127,25 @@ def _text(value: Any) -> str:
 def executed_precisions(compiled: Any, layers: tuple[LayerCost, ...]) -> tuple[Executed, ...]:
     """Read off the kernels' names which precision carries how many FLOPs, the largest share first.
 
-    A kernel's FLOPs are those of the original layers that were fused into it. The precision that the
-    runtime model reports for a kernel's output is no witness: see docs/measurement.md.
+    A kernel's FLOPs are those of the original layers that were fused into it; kernels without any, which
+    only rewrite or move data, are left out. The precision that the runtime model reports for a kernel's
+    output is no witness: see docs/measurement.md.
     """
-    flops_of = {layer.name: layer.flops for layer in layers}
-    flops: dict[str, int] = {}
-    kernels: dict[str, int] = {}
-    for node in compiled.get_runtime_model().get_ordered_ops():
-        info = node.get_rt_info()
-        primitive = _rt(info, "primitiveType")
-        originals = _rt(info, "originalLayersNames").split(",")
-        cost = sum(flops_of.get(name, 0) for name in originals)
-        if not cost:
-            continue
-        suffix = primitive.rpartition("_")[2].lower()
-        precision = KERNEL_PRECISION.get(suffix, suffix or "unknown")
-        flops[precision] = flops.get(precision, 0) + cost
-        kernels[precision] = kernels.get(precision, 0) + 1
-    ordered = sorted(flops, key=lambda name: -flops[name])
-    return tuple(Executed(precision=name, flops=flops[name], kernels=kernels[name]) for name in ordered)
-
-
-def _rt(info: Any, key: str) -> str:
-    if key not in info:
-        return ""
-    value = info[key]
-    return str(value.value if hasattr(value, "value") else value)
+    kernels = read_kernels(compiled.get_runtime_model())
+    found: dict[str, list[tuple[int, int]]] = {}
+    for kernel, flops in zip(kernels, kernel_flops(kernels, layers), strict=True):
+        if flops:
+            found.setdefault(kernel.precision, []).append((flops, kernel.bytes))
+    executed = (
+        Executed(
+            precision=precision,
+            flops=sum(flops for flops, _ in each),
+            kernels=len(each),
+            bytes=sum(moved for _, moved in each),
+        )
+        for precision, each in found.items()
+    )
+    return tuple(sorted(executed, key=lambda one: -one.flops))
 
 
 class OpenVINOFlight:
