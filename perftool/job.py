@@ -201,7 +201,7 @@ class TimeLayers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 class MeasurePeaks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="peaks"):
     """Measure what a device can do at most: operations per second in each precision, bytes per second.
 
-    Each kernel is repeated for about `seconds`.
+    The kernels share about `seconds` among them; compiling comes on top.
     """
 
     device: str

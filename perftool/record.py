@@ -353,15 +353,17 @@ class LayersTimed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 class Peak(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kernel repeated. `work` is operations (2 per multiply-add) in one repetition, of memory bytes.
 
-    `precision` is what was asked for, `executed` what the kernel's name says it ran in; both are empty for
-    memory.
+    `precision` is what was asked for, `executed` what the kernel's name says it ran in, several joined by a
+    plus; both are empty for memory. `times_ns` holds the repetitions of each burst, one after the other: in
+    each, every request in flight was completed once. The work was spread over so many `streams`.
     """
 
     kernel: Literal["matmul", "convolution", "memory"]
     precision: str
     executed: str
+    streams: int
     work: int
-    times_ns: tuple[int, ...]
+    times_ns: tuple[tuple[int, ...], ...]
 
 
 class PeaksMeasured(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="peaks_measured"):

@@ -10,6 +10,7 @@ from perftool.job import (
     Freeze,
     Inspect,
     Job,
+    MeasurePeaks,
     Offer,
     Prepare,
     Probe,
@@ -34,6 +35,8 @@ def subject(job: Job, compiled: str) -> str:
             return job.weight_format
         case Evaluate():
             return f"{job.precision} on {job.device}"
+        case MeasurePeaks():
+            return job.device
         case Probe():
             return ", ".join(job.devices)
         case Freeze() | Convert() | Rewrite():
