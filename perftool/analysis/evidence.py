@@ -9,7 +9,7 @@ from msgspec import Struct
 from perftool.analysis import stats
 from perftool.journal import Focused, Planned, Run
 from perftool.machine import FOREIGN_LOAD
-from perftool.record import Compiled, Failed, Offered, Prepared, Visited
+from perftool.record import Compiled, Failed, Offered, PeaksMeasured, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
 
 NS_PER_MS = 1e6
@@ -128,8 +128,8 @@ def _evidence(
     )
 
 
-def disturbed(visit: Visited | Offered) -> bool:
-    """Tell whether something else took a share of the machine that may have slowed a visit."""
+def disturbed(visit: Visited | Offered | PeaksMeasured) -> bool:
+    """Tell whether something else took a share of the machine that may have slowed a visit, or the peaks."""
     shares = (visit.conditions.other_load, visit.conditions.steal)
     return any(share is not None and share > FOREIGN_LOAD for share in shares)
 

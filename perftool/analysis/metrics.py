@@ -218,6 +218,17 @@ AGREEMENT = Metric(
     phrase="agreement",
     spread=False,
 )
+OF_LIMIT = Metric(
+    name="of_limit",
+    label="percent of the limit",
+    heading="of limit",
+    unit="%",
+    better="higher",
+    digits=0,
+    read=lambda result: result.of_limit,
+    series=lambda series: series.of_limit,
+    load="closed",
+)
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
@@ -237,6 +248,7 @@ METRICS: dict[str, Metric] = {
         TOP1,
         DROP,
         AGREEMENT,
+        OF_LIMIT,
     )
 }
 
@@ -312,4 +324,6 @@ def why_missing(metric: Metric, result: ConfigurationResult, limits: Limits | No
         return "accuracy not measured"
     if metric in (ENERGY, EFFICIENCY):
         return "energy not measured"
+    if metric is OF_LIMIT:
+        return f"the peaks of {result.device} not measured"
     return f"{metric.label.partition(',')[0]} not measured"

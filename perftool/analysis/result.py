@@ -117,7 +117,8 @@ class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     `end_to_end_ratio` is what reading, decoding and preprocessing inside the clock leave of the throughput.
     `peak_rss_mb` is the most that was ever held; `compile_rss_mb` while compiling, `load_rss_mb` during
     visits. `energy_j` is joules per image. `drift_inside` is the latency of the second half of a visit over
-    that of its first. `open` is the latency at each offered rate.
+    that of its first. `open` is the latency at each offered rate. `of_limit` is the throughput in percent of
+    what its kernels could do at most on this device, None where nobody measured that.
     """
 
     id: str
@@ -156,6 +157,7 @@ class ConfigurationResult(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reason: str | None
     dropped: Dropped | None
     warnings: tuple[str, ...]
+    of_limit: Estimate | None = None
 
 
 class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -193,8 +195,8 @@ class RunInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration's figures by round, for pairing: what the JSON leaves out.
 
-    `latency_ms` is the median under the closed load, `energy_j` joules per image.
-    `disturbed` are the rounds in which a visit that speaks was.
+    `latency_ms` is the median under the closed load, `energy_j` joules per image, `of_limit` percent of the
+    limit. `disturbed` are the rounds in which a visit that speaks was.
     """
 
     throughput_fps: dict[int, float]
@@ -202,6 +204,7 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     latency_sync_ms: dict[int, float]
     end_to_end_fps: dict[int, float] = {}
     energy_j: dict[int, float] = {}
+    of_limit: dict[int, float] = {}
     disturbed: frozenset[int] = frozenset()
 
 

@@ -3,7 +3,7 @@
 Decides nothing and formats nothing but warnings; `choose` decides.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import msgspec
@@ -22,6 +22,7 @@ from perftool.analysis.evidence import (
     plan_of,
     throughput_fps,
 )
+from perftool.analysis.headroom import rooflines_of, under
 from perftool.analysis.layers import layer_profiles
 from perftool.analysis.open_load import rate_points
 from perftool.analysis.result import (
@@ -36,6 +37,7 @@ from perftool.analysis.result import (
     Status,
     Summary,
 )
+from perftool.analysis.roofline import Placed, Roofline
 from perftool.analysis.run_info import run_info
 from perftool.analysis.searched import drops_of, unvisited
 from perftool.analysis.stats import Estimate
@@ -69,13 +71,17 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     dropped = drops_of(records)
     results: list[tuple[Configuration, ConfigurationResult]] = []
     series: dict[str, Series] = {}
+    placed: list[Placed] = []
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
     evidence = _gathered(run, everything)
+    rooflines = rooflines_of(records)
     for configuration in everything:
         found = evidence[configuration.id]
         result = _result(configuration, found, left_out, compared, dropped.get(configuration.id))
-        results.append((configuration, result))
-        series[configuration.id] = _series(found)
+        limited = under(result, _series(found), found, rooflines)
+        results.append((configuration, limited.result))
+        series[configuration.id] = limited.series
+        placed += [limited.placed] if limited.placed else []
     slow = slower_than_float([one for one, _ in results], series)
     return Summary(
         run=run_info(run, name, planned, evidence),
@@ -87,8 +93,10 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         ),
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
-        again=_again(run, everything, compared),
         layers=layer_profiles(records),
+        again=_again(run, everything, compared, rooflines),
+        rooflines=tuple(rooflines.values()),
+        placed=tuple(placed),
     )
 
 
@@ -114,18 +122,24 @@ def _gathered(run: Run, everything: Sequence[Configuration]) -> dict[str, Eviden
     return found
 
 
-def _again(run: Run, everything: Sequence[Configuration], compared: _Compared) -> dict[str, Again]:
+def _again(
+    run: Run, everything: Sequence[Configuration], compared: _Compared, rooflines: Mapping[str, Roofline]
+) -> dict[str, Again]:
     """Summarize what each confirmation measured, by the choice that it confirms."""
     found: dict[str, Again] = {}
     for id, rounds in confirm_rounds(run).items():
         named = {name for one in rounds for name in one.configurations}
         evidence = {one.id: (one, gather_again(run, one, rounds)) for one in everything if one.id in named}
         visits = [visit for _, seen in evidence.values() for visit in seen.visits]
+        limited = {
+            name: under(_result(one, seen, {}, compared, None), _series(seen), seen, rooflines)
+            for name, (one, seen) in evidence.items()
+        }
         found[id] = Again(
             visits=len(visits),
             disturbed=sum(map(disturbed, visits)),
-            results={name: _result(one, seen, {}, compared, None) for name, (one, seen) in evidence.items()},
-            series={name: _series(seen) for name, (_, seen) in evidence.items()},
+            results={name: one.result for name, one in limited.items()},
+            series={name: one.series for name, one in limited.items()},
         )
     return found
 

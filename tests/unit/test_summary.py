@@ -327,7 +327,8 @@ def test_the_json_has_the_promised_keys_and_reads_back() -> None:
     whole = document(summary, choose(summary, "throughput", Limits()))
     text = msgspec.json.encode(whole)
     found = msgspec.json.decode(text)
-    assert list(found) == ["run", "host", "configurations", "baselines", "recommendation"]
+    promised = ["run", "host", "configurations", "baselines", "recommendation"]
+    assert list(found) == [*promised, "layers", "rooflines", "placed"]
     assert set(found["configurations"][0]) >= CONFIGURATION_KEYS
     assert set(found["configurations"][0]["latency_ms"]) == {"p50", "p90", "p95", "p99", "mean", "n"}
     assert set(found["configurations"][0]["throughput_fps"]) == {"point", "low", "high"}

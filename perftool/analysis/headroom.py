@@ -1,0 +1,51 @@
+"""Put a run's configurations under the rooflines of their devices. Pure; the arithmetic is `roofline`'s."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import structs
+
+from perftool.analysis.evidence import Evidence
+from perftool.analysis.result import ConfigurationResult, Series
+from perftool.analysis.roofline import Placed, Roofline, place, roofline
+from perftool.journal import Record
+from perftool.record import PeaksMeasured
+
+
+class Limited(NamedTuple):
+    """A result and its figures by round, with the percent of the limit; where it lies, None if unknown."""
+
+    result: ConfigurationResult
+    series: Series
+    placed: Placed | None
+
+
+def rooflines_of(records: Iterable[Record]) -> dict[str, Roofline]:
+    """Return the roofline of each device whose peaks a run holds, by the last of them."""
+    return {one.device: roofline(one) for one in records if isinstance(one, PeaksMeasured)}
+
+
+def under(
+    result: ConfigurationResult, series: Series, found: Evidence, rooflines: Mapping[str, Roofline]
+) -> Limited:
+    """Say of a configuration how near it comes to its limit, where its device's roofline is known."""
+    throughput, limits = result.throughput_fps, rooflines.get(result.device)
+    if limits is None or throughput is None or not found.compiled:
+        return Limited(result, series, None)
+    placed = place(
+        limits,
+        id=result.id,
+        precision=result.precision,
+        executed=found.compiled[-1].executed,
+        batch=result.batch,
+        throughput_fps=throughput,
+    )
+    if placed is None:
+        return Limited(result, series, None)
+    scale = placed.of_limit.point / throughput.point
+    by_round = {round: scale * fps for round, fps in series.throughput_fps.items()}
+    return Limited(
+        structs.replace(result, of_limit=placed.of_limit),
+        structs.replace(series, of_limit=by_round),
+        placed,
+    )
