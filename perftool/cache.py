@@ -15,6 +15,11 @@ def evaluations_folder() -> Path:
     return user_cache_path("perftool") / "evaluations"
 
 
+def peaks_folder() -> Path:
+    """Return the folder of what devices can do at most, a file for each device and machine."""
+    return user_cache_path("perftool") / "peaks"
+
+
 def fetched_folder() -> Path:
     """Return the folder of what was fetched, one folder per known model."""
     return user_cache_path("perftool") / "fetched"

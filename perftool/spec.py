@@ -236,6 +236,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Last of all the layers of what is recommended, and of the best in f32, are timed for about
     `layer_seconds`, and as long without counters; 0 leaves that out.
+
+    What each device can do at most is measured for about `peak_seconds` before the rounds, unless it is known
+    from before; 0 leaves that out, and the percent of the limit with it.
     """
 
     rounds: Count = 6
@@ -257,6 +260,7 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     trials: Count = 200
     confirm_rounds: Annotated[int, Meta(ge=0)] = 6
     layer_seconds: Annotated[float, Meta(ge=0)] = 2.0
+    peak_seconds: Annotated[float, Meta(ge=0)] = 10.0
 
 
 class ImageCounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -93,7 +93,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         ),
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
-        layers=layer_profiles(records),
+        layers=layer_profiles(records, rooflines),
         again=_again(run, everything, compared, rooflines),
         rooflines=tuple(rooflines.values()),
         placed=tuple(placed),

@@ -18,6 +18,7 @@ from rich.text import Text
 
 VERBS = {
     "probe": "looking at",
+    "peaks": "measuring the peaks of",
     "prepare": "preparing",
     "rank": "ranking",
     "evaluate": "accuracy of",

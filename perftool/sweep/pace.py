@@ -20,6 +20,7 @@ from perftool.record import Compiled, Evaluated, LayersTimed, Offered, Prepared,
 from perftool.spec import Open
 from perftool.sweep.layering import layers_to_come
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
+from perftool.sweep.peaks import peaks_left
 from perftool.sweep.plan import wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
 from perftool.sweep.rounds import VisitLeft, fresh_generations, generation_of
@@ -29,6 +30,8 @@ from perftool.sweep.searching import is_race, proposals_due
 FIRST_GUESS: dict[type[Record], float] = {Prepared: 20.0, Evaluated: 30.0, Compiled: 3.0}
 #: A visit with its warm-up over its window, before any was made.
 VISIT_OVER_WINDOW = 1.4
+#: Measuring a device's peaks, with the compiling, over the seconds that it is given.
+PEAKS_OVER_SECONDS = 1.4
 #: The share of a wide space that a race keeps after a round, while there is much to drop.
 KEPT = 0.4
 #: A choice is confirmed beside its runner-up and the best in f32; the baselines come on top.
@@ -50,7 +53,8 @@ def seconds_left(run: Run) -> float:
     extra = max(0, extra_visits_allowed(run) - extra_visits(run))
     again, compiled_again = _confirming_to_come(run)
     return (
-        len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
+        len(peaks_left(run)) * policy.peak_seconds * PEAKS_OVER_SECONDS
+        + len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
         + (len(closed) + extra + again + proposals)
         * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)

@@ -51,6 +51,7 @@ from perftool.sweep.focus import next_focus
 from perftool.sweep.layering import layers_due, time_layers
 from perftool.sweep.locks import hold
 from perftool.sweep.open_rounds import window_seconds
+from perftool.sweep.peaks import peaks_left, peaks_of
 from perftool.sweep.plan import plan
 from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
 from perftool.sweep.rounds import VisitLeft, visit_job
@@ -73,7 +74,7 @@ INPUTS = 8
 class Status(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a sweep is doing, for a display. `part` is how far the one job is, where it tells."""
 
-    stage: Literal["probe", "prepare", "rank", "evaluate", "measure", "confirm", "layers"]
+    stage: Literal["probe", "peaks", "prepare", "rank", "evaluate", "measure", "confirm", "layers"]
     subject: str
     part: tuple[int, int] | None = None
 
@@ -307,6 +308,7 @@ class Sweep:
                 self._prepare_all(left)
                 for evaluation in remaining(self.run).evaluations:
                     self._evaluate(evaluation)
+                self._measure_peaks()
                 self._measure(remaining(self.run))
             for configuration in layers_due(self.run):
                 self._time_layers(configuration)
@@ -316,6 +318,13 @@ class Sweep:
                 f"stopped; what was measured is kept: perftool sweep --resume {self._folder}"
             ) from None
         return self.run
+
+    def _measure_peaks(self) -> None:
+        """Measure what the run's devices can do at most; one that cannot be measured costs nothing else."""
+        for device in peaks_left(self.run):
+            self._set_status(Status(stage="peaks", subject=device.name))
+            log, seconds = self._log(f"peaks-{device.name}"), self._profile.policy.peak_seconds
+            self.append(peaks_of(device, seconds, log, self._look))
 
     # -------------------------------------------------------- model files and their accuracy
 
@@ -427,6 +436,6 @@ def first(images: Images, count: int) -> Images:
 
 def recordable(answer: Answer) -> Record:
     """Return an answer that belongs into a journal."""
-    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | LayersTimed | Failed):
+    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | LayersTimed | PeaksMeasured | Failed):
         return answer
     raise PerftoolError(f"a child answered with {type(answer).__name__.lower()}, which no sweep asks for")

@@ -31,6 +31,7 @@ rounds = 6
 visit_seconds = 0.05
 extra_visits = 8
 confirm_rounds = 0
+peak_seconds = 0
 open_shares = [0.02, 0.05]
 open_arrivals = 40
 

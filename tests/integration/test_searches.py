@@ -30,6 +30,7 @@ scout_seconds = 0.02
 warmup_ceiling_seconds = 0.1
 extra_visits = 0
 confirm_rounds = 0
+peak_seconds = 0
 
 [limits]
 accuracy_drop_pp = inf

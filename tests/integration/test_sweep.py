@@ -55,6 +55,7 @@ rounds = 6
 visit_seconds = 0.25
 confirm_rounds = 0
 layer_seconds = 0
+peak_seconds = 0
 """
 
 

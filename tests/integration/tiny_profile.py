@@ -21,6 +21,7 @@ layer_seconds = 0.2
 warmup_ceiling_seconds = 0.5
 compile_timeout_seconds = 60
 visit_timeout_seconds = 20
+peak_seconds = 0.5
 
 [accuracy]
 dataset = { calibration = 8, evaluation = 32 }

@@ -1,0 +1,131 @@
+"""What a device can do at most: from the cache where it was measured before, or else from a child.
+
+Kept by what the peaks depend on: the machine, the device, the runtime, the way they are measured. Shared by
+sweeps and by other commands; whoever asks holds the device. Which devices of a run are still to be measured
+is said here too.
+"""
+
+import hashlib
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from perftool.analysis.evidence import disturbed
+from perftool.analysis.roofline import roofline
+from perftool.bench import host
+from perftool.bench.devices import VIRTUAL
+from perftool.bench.isolate import Watch, ask_once, expect, quiet
+from perftool.cache import peaks_folder
+from perftool.job import MeasurePeaks
+from perftool.journal import ATTEMPTS, Run, Started
+from perftool.machine import DeviceFound, HostInfo
+from perftool.record import Failed, PeaksMeasured
+from perftool.replacing import replaced
+from perftool.sweep.remaining import planned
+
+#: The way in which `bench.peaks` measures: another number, and what is in the cache is not used any more.
+METHOD = 1
+#: How long peaks are believed, in seconds. The identity of a machine does not tell what has become of its
+#: cooling, nor on which hardware a virtual one runs today.
+KEPT_SECONDS = 7 * 86_400.0
+#: How long the child may be silent: a burst lasts seconds, on any machine.
+_STALL_SECONDS = 180.0
+
+
+class Fingerprint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that peaks depend on, as far as anybody tells. The version of the runtime is part of the host."""
+
+    method: int
+    host: HostInfo
+    device: str
+    full_name: str
+    seconds: float
+
+    @property
+    def key(self) -> str:
+        """Return the SHA-256 that the peaks are found under."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+
+def peaks_of(device: DeviceFound, seconds: float, log: Path, watch: Watch = quiet) -> PeaksMeasured | Failed:
+    """Return what a device can do at most, measured for about `seconds` unless it is in the cache.
+
+    `log` takes the child's output. Peaks that something disturbed are returned and not kept.
+    """
+    path = path_of(device, seconds)
+    if (kept := _kept(path, device.name)) is not None:
+        return kept
+    answer = ask_once(MeasurePeaks(device=device.name, seconds=seconds), log, _STALL_SECONDS, watch)
+    if isinstance(answer, Failed):
+        return answer
+    measured = expect(answer, PeaksMeasured)
+    if not disturbed(measured):
+        keep(path, measured)
+    return measured
+
+
+def path_of(device: DeviceFound, seconds: float) -> Path:
+    """Return where the peaks of a device of this machine are kept."""
+    fingerprint = Fingerprint(
+        method=METHOD, host=host.identity(), device=device.name, full_name=device.full_name, seconds=seconds
+    )
+    return peaks_folder() / f"{fingerprint.key}.json"
+
+
+def keep(path: Path, measured: PeaksMeasured) -> None:
+    """Write peaks into the cache; where that cannot be written, the next who asks measures again."""
+    with suppress(OSError), replaced(path) as (fresh,):
+        fresh.write_bytes(msgspec.json.encode(measured))
+
+
+def _kept(path: Path, device: str) -> PeaksMeasured | None:
+    """Read peaks from the cache; None where there are none, they are old or their file is damaged."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=PeaksMeasured)
+        roofline(found)
+    except (
+        OSError,
+        ValueError,
+    ):  # msgspec's errors are ValueErrors, and so is one of what makes no roofline.
+        return None
+    young = 0 <= time.time() - found.measured_ns / 1e9 <= KEPT_SECONDS
+    return found if young and found.device == device else None
+
+
+def peaks_left(run: Run) -> tuple[DeviceFound, ...]:
+    """Return the devices of a run whose peaks are still to be measured: each once, virtual ones never.
+
+    One that failed is tried again when the run is resumed, as often as configurations are.
+    """
+    plan = planned(run)
+    if plan is None or not run.header.profile.policy.peak_seconds:
+        return ()
+    used = {one.device for one in plan.configurations} - _dealt_with(run)
+    return tuple(
+        device
+        for device in plan.devices
+        if isinstance(device, DeviceFound)
+        and device.name in used
+        and device.name.partition(":")[0] not in VIRTUAL
+    )
+
+
+def _dealt_with(run: Run) -> set[str]:
+    """Return the devices that were measured, or that failed since the last start, or too often."""
+    measured: set[str] = set()
+    failed: set[str] = set()
+    failures: Counter[str] = Counter()
+    for entry in run.entries:
+        match entry.record:
+            case Started():
+                failed = {name for name in failed if failures[name] >= ATTEMPTS}
+            case PeaksMeasured() as found:
+                measured.add(found.device)
+            case Failed(stage="peaks") as lost:
+                failures[lost.subject] += 1
+                failed.add(lost.subject)
+    return measured | failed

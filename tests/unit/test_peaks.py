@@ -1,0 +1,122 @@
+"""Peaks: bursts of repetitions, caches of a machine, and which devices a run has still to measure."""
+
+from itertools import cycle
+from pathlib import Path
+
+import msgspec
+import pytest
+from journals import Journal, Measured
+from peaks import measured
+
+from perftool.bench.engine import FakeFlight
+from perftool.bench.peaks import last_level_cache_bytes, repeat
+from perftool.journal import Entry, Planned, Record, Run, Started
+from perftool.machine import DeviceFound, DeviceMissing
+from perftool.record import Failed
+from perftool.spec import Policy
+from perftool.sweep.pace import PEAKS_OVER_SECONDS, seconds_left
+from perftool.sweep.peaks import peaks_left
+
+CPU = DeviceFound(
+    name="CPU", full_name="a CPU", capabilities=("FP32",), streams=(1, 2), properties=("NUM_STREAMS",)
+)
+AUTO = msgspec.structs.replace(CPU, name="AUTO")
+GPU = DeviceMissing(name="GPU", reason="no driver", advice="install it")
+LOST = Failed(subject="CPU", stage="peaks", kind="crash", reason="killed by SIGILL")
+
+
+# ---------------------------------------------------------------- bursts
+
+
+@pytest.mark.parametrize("requests", [1, 2, 4])
+def test_a_repetition_is_one_completion_of_each_request_and_the_first_counts_nowhere(requests: int) -> None:
+    slow_at_first = iter([10**9] * requests + [10**6] * 10**4)
+    times = repeat(FakeFlight(slow_at_first, requests), requests, 10**9 + 8 * 10**6)
+    assert times == (10**6,) * len(times)
+    assert len(times) == 8
+
+
+def test_a_burst_has_a_repetition_however_slow_the_kernel_is() -> None:
+    assert repeat(FakeFlight(cycle([10**9]), 1), 1, 1) == (10**9,)
+
+
+# ---------------------------------------------------------------- the caches
+
+
+def cache(root: Path, processor: int, index: int, level: int, size: str, shared: str) -> None:
+    folder = root / f"sys/devices/system/cpu/cpu{processor}/cache/index{index}"
+    folder.mkdir(parents=True)
+    for name, text in (("level", str(level)), ("size", size), ("shared_cpu_list", shared)):
+        (folder / name).write_text(f"{text}\n")
+
+
+def allowed(root: Path, processors: str) -> Path:
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/status").write_text(f"Cpus_allowed_list:\t{processors}\n")
+    return root
+
+
+def test_a_last_level_cache_counts_once_for_all_that_share_it(tmp_path: Path) -> None:
+    root = allowed(tmp_path, "0-3")
+    for processor in range(4):
+        cache(root, processor, 0, 1, "48K", str(processor))
+        cache(root, processor, 3, 3, "32768K", "0-1" if processor < 2 else "2-3")
+    assert last_level_cache_bytes(root) == 2 * 32 * 2**20
+
+
+def test_caches_of_processors_that_may_not_be_used_do_not_count(tmp_path: Path) -> None:
+    root = allowed(tmp_path, "0")
+    for processor in range(2):
+        cache(root, processor, 2, 2, "1M", str(processor))
+    assert last_level_cache_bytes(root) == 2**20
+
+
+def test_a_machine_that_says_nothing_of_its_caches_has_none(tmp_path: Path) -> None:
+    assert last_level_cache_bytes(allowed(tmp_path, "0-1")) == 0
+
+
+# ---------------------------------------------------------------- what is left
+
+
+def run_of(*records: Record, seconds: float = 10.0, devices: tuple[str, ...] = ("CPU",)) -> Run:
+    journal = Journal(tuple(Measured(device=device) for device in devices))
+    run = journal.run(policy=Policy(peak_seconds=seconds))
+    entries = list(run.entries)
+    plan = entries[1].record
+    assert isinstance(plan, Planned)
+    entries[1] = msgspec.structs.replace(
+        entries[1], record=msgspec.structs.replace(plan, devices=(CPU, AUTO, GPU))
+    )
+    more = tuple(Entry(at_ns=entries[-1].at_ns, record=one) for one in records)
+    return msgspec.structs.replace(run, entries=(*entries, *more))
+
+
+def names(run: Run) -> list[str]:
+    return [device.name for device in peaks_left(run)]
+
+
+def test_each_device_is_measured_once_in_a_run_however_often_it_is_resumed() -> None:
+    assert names(run_of()) == ["CPU"]
+    assert names(run_of(measured())) == []
+    assert names(run_of(measured(), Started(pid=2))) == []
+    assert names(run_of(LOST, Started(pid=2), measured(), Started(pid=3))) == []
+
+
+def test_virtual_devices_and_those_that_no_configuration_uses_are_left_out() -> None:
+    assert names(run_of(devices=("AUTO",))) == []
+    assert names(run_of(devices=("AUTO", "CPU"))) == ["CPU"]
+
+
+def test_a_failure_is_tried_again_by_a_resumed_run_and_given_up_after_two() -> None:
+    assert names(run_of(LOST)) == []
+    assert names(run_of(LOST, Started(pid=2))) == ["CPU"]
+    assert names(run_of(LOST, Started(pid=2), LOST, Started(pid=3))) == []
+
+
+def test_no_seconds_turn_it_off() -> None:
+    assert names(run_of(seconds=0.0)) == []
+
+
+def test_the_time_left_knows_of_it() -> None:
+    ahead, behind = run_of(), run_of(measured())
+    assert seconds_left(ahead) - seconds_left(behind) == pytest.approx(10.0 * PEAKS_OVER_SECONDS)
