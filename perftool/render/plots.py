@@ -35,6 +35,7 @@ from perftool.render.plotting import (
     value_of,
     write_title,
 )
+from perftool.render.roofline import roofline_pictures
 
 #: Beyond this many points only the choice, the front and the baselines are labelled.
 _LABELLED = 14
@@ -49,6 +50,7 @@ def draw(summary: Summary, recommendation: Recommendation) -> dict[str, bytes]:
             ("batch_streams", batch_and_streams(summary, recommendation)),
             ("accuracy_speedup", accuracy_against_speed(summary, recommendation)),
             ("latency_rate", latency_against_offered(summary, recommendation)),
+            *roofline_pictures(summary, recommendation).items(),
         ):
             if figure is not None:
                 pictures.update(saved(figure, name))

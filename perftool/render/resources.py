@@ -13,11 +13,14 @@ _ALWAYS = (metrics.COMPILE, metrics.FIRST_INFERENCE, metrics.COMPILE_MEMORY, met
 _WHERE_MEASURED = (metrics.ENERGY, metrics.END_TO_END, metrics.END_TO_END_RATIO)
 
 
-def resources(summary: Summary) -> Table:
-    """Return a row for each measured configuration: start-up, memory by phase, and what else was measured."""
+def resources(summary: Summary, other: Metric) -> Table:
+    """Return a row for each measured configuration: start-up, memory by phase, and what else was measured.
+
+    `other` is what the first table has no room for; it is shown here where both could have been there.
+    """
     table = empty_table()
     table.add_column("start-up, memory", overflow="fold")
-    columns = columns_of(summary)
+    columns = [*columns_of(summary), *([other] if summary.placed else ())]
     for metric in columns:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
     for group in (summary.configurations, summary.baselines):

@@ -14,12 +14,13 @@ from rich.text import Text
 
 from perftool.analysis import metrics
 from perftool.analysis.confirmation import confirmed_in, named
-from perftool.analysis.limits import carried
+from perftool.analysis.limits import bounds, carried
 from perftool.analysis.metric import Metric
 from perftool.analysis.pareto import compared, trade_off
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.wishes import told
 from perftool.render.dropped import dropped
+from perftool.render.headroom import headroom
 from perftool.render.layers import layers_brief
 from perftool.render.numbers import ABSENT, figure, plain, span
 from perftool.render.offered import OFFERED_LEGEND, offered
@@ -43,7 +44,10 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
         objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
         parts.append(dropped(summary, best_first(summary.configurations, objective), objective))
     if any(one.status == "ok" for one in (*summary.configurations, *summary.baselines)):
-        parts += [resources(summary), resources_legend(summary)]
+        other = metrics.OF_LIMIT if last_column(summary, recommendation) is metrics.MEMORY else metrics.MEMORY
+        parts += [resources(summary, other), resources_legend(summary)]
+    if summary.rooflines:
+        parts.append(headroom(summary, recommendation))
     if any(one.open for one in (*summary.configurations, *summary.baselines)):
         parts += [offered(summary), OFFERED_LEGEND]
     if any(one.status != "ok" for one in (*summary.configurations, *summary.baselines)):
@@ -137,13 +141,26 @@ def _columns(summary: Summary, recommendation: Recommendation) -> list[Metric]:
         tail = metrics.LATENCY_SYNC
     if objective is not metrics.THROUGHPUT:
         tail = objective
-    found = [metrics.THROUGHPUT, metrics.LATENCY[50], tail, metrics.MEMORY]
+    found = [metrics.THROUGHPUT, metrics.LATENCY[50], tail, last_column(summary, recommendation)]
     labelled = any(one.accuracy and one.accuracy.top1 is not None for one in everything)
     if labelled:
         found += [metrics.TOP1, metrics.DROP]
     elif any(one.accuracy for one in everything):
         found.append(metrics.AGREEMENT)
     return found
+
+
+def last_column(summary: Summary, recommendation: Recommendation) -> Metric:
+    """Return what the table has room for beside speed and accuracy; the table of resources has the other.
+
+    How near a configuration comes to what its device can do, where that is known and memory is not asked
+    about.
+    """
+    weighed = recommendation.objective if isinstance(recommendation.objective, dict) else ()
+    asked = {*weighed, *(metric.name for metric, _ in bounds(recommendation.limits))}
+    if not summary.placed or (metrics.MEMORY.name in asked and metrics.OF_LIMIT.name not in asked):
+        return metrics.MEMORY
+    return metrics.OF_LIMIT
 
 
 def _row(
@@ -163,9 +180,10 @@ def _row(
 
 
 def _cell(metric: Metric, result: ConfigurationResult) -> str:
-    """Write a figure; the tail percentiles without their interval, for want of room."""
+    """Write a figure; tail percentiles and the percent of the limit without interval, for want of room."""
     value = metric.value(result)
-    if metric in (metrics.LATENCY[90], metrics.LATENCY[95], metrics.LATENCY[99]) and value is not None:
+    bare = (metrics.LATENCY[90], metrics.LATENCY[95], metrics.LATENCY[99], metrics.OF_LIMIT)
+    if metric in bare and value is not None:
         return f"{value:.{metric.digits}f}"
     return figure(metric, result)
 
@@ -192,6 +210,8 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
     objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
     if any(metric in metrics.LATENCY_ALONE.values() for metric in _columns(summary, recommendation)):
         lines.append("alone: with one request in flight")
+    if summary.placed:
+        lines.append("of limit: throughput in percent of what its kernels could do at most on this device")
     if isinstance(recommendation.objective, dict):
         lines.append(f"score: {told(recommendation.objective)}, in times that of {objective.over}")
     everything = (*summary.configurations, *summary.baselines)

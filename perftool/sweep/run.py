@@ -436,6 +436,6 @@ def first(images: Images, count: int) -> Images:
 
 def recordable(answer: Answer) -> Record:
     """Return an answer that belongs into a journal."""
-    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | LayersTimed | PeaksMeasured | Failed):
+    if isinstance(answer, Prepared | Compiled | Visited | Offered | Evaluated | LayersTimed | Failed):
         return answer
     raise PerftoolError(f"a child answered with {type(answer).__name__.lower()}, which no sweep asks for")
