@@ -23,7 +23,8 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `read` without the scale that the figure is shown on, where it has one.
 
     `positive`: the figure is above zero wherever it makes sense, so it has a logarithm, and a weight.
-    `spread`: it is seen more than once, so it has an interval once there are visits enough. `parts` are the
+    `spread`: it is seen more than once, so it has an interval once there are visits enough. Where it is not,
+    `allowance` is the share by which runs of the same code differ, if that is known. `parts` are the
     metrics that it is made of, and `over` is what a ratio is over.
     """
 
@@ -40,6 +41,7 @@ class Metric(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     phrase: str = ""
     positive: bool = True
     spread: bool = True
+    allowance: float | None = None
     parts: "tuple[Metric, ...]" = ()
     over: str = ""
 
