@@ -1,0 +1,66 @@
+"""Compare what the same model file, as it runs on a device, said about the same images in two runs."""
+
+from msgspec import structs
+
+from perftool.analysis import accuracy
+from perftool.analysis.compared import AccuracyShift
+from perftool.journal import Run
+from perftool.record import Evaluated
+
+
+def accuracy_shifts(before: Run, now: Run) -> tuple[AccuracyShift, ...]:
+    """Compare every variant that both runs evaluated; p-values are not adjusted, and nothing is judged."""
+    was, is_now = _by_variant(before), _by_variant(now)
+    return tuple(_shift(name, was[name], is_now[name]) for name in was if name in is_now)
+
+
+def _by_variant(run: Run) -> dict[str, Evaluated]:
+    """Return a run's evaluations by file, device and inference precision; the last one of each."""
+    found = (entry.record for entry in run.entries if isinstance(entry.record, Evaluated))
+    return {f"{one.weight_format} file in {one.inference_precision} on {one.device}": one for one in found}
+
+
+def _shift(variant: str, before: Evaluated, now: Evaluated) -> AccuracyShift:
+    """Pair two evaluations by image, where they are of the same images."""
+    found = AccuracyShift(
+        variant=variant,
+        before=accuracy.compare(before, None).top1,
+        now=accuracy.compare(now, None).top1,
+        images=len(now.top5),
+        changed=None,
+        drop_pp=None,
+        drop_low=None,
+        drop_high=None,
+        gained=None,
+        lost=None,
+        p_value=None,
+        verdict="not compared",
+        regression=False,
+        reason=_unlike(before, now),
+    )
+    if found.reason is not None:
+        return found
+    paired = accuracy.compare(now, before)
+    changed = sum(a[:1] != b[:1] for a, b in zip(now.top5, before.top5, strict=True))
+    if paired.drop_pp is None:
+        return structs.replace(found, changed=changed, reason="the images have no labels")
+    return structs.replace(
+        found,
+        changed=changed,
+        drop_pp=paired.drop_pp,
+        drop_low=paired.drop_low,
+        drop_high=paired.drop_high,
+        gained=paired.gained,
+        lost=paired.lost,
+        p_value=paired.p_value,
+        verdict="undecided",
+    )
+
+
+def _unlike(before: Evaluated, now: Evaluated) -> str | None:
+    """Say why two evaluations cannot be paired by image."""
+    if before.images != now.images or before.left_out != now.left_out or len(before.top5) != len(now.top5):
+        return "other images: nothing can be paired"
+    if before.labels and now.labels and before.labels != now.labels:
+        return "the same images under other labels"
+    return "no image" if not now.top5 else None
