@@ -6,6 +6,7 @@
     ├── NothingPassesError       4  no measured configuration passes the limits
     ├── DeviceMissingError       5  a device, or its driver, is not on this machine
     ├── ResumeRefusedError       6  the run belongs to another model, profile or host
+    ├── RegressionError          7  a run is worse than the one it is compared with, by more than the bound
     ├── ClaimError               8  a bundle's claim was measured again, and not confirmed
     ├── DisagreementError        9  two models differ by more than the bound
     └── InterruptedRunError    130  stopped by the user; what was measured is kept
@@ -51,6 +52,12 @@ class ResumeRefusedError(PerftoolError):
     """Refuse to continue a run, or to share one, and say what differs."""
 
     exit_code = 6
+
+
+class RegressionError(PerftoolError):
+    """Say that a run is worse than the baseline run by more than the threshold."""
+
+    exit_code = 7
 
 
 class ClaimError(PerftoolError):

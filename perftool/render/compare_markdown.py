@@ -1,0 +1,122 @@
+"""Runs held against each other as Markdown, made to be pasted into a pull request.
+
+What is decided comes first, the whole tables fold away. Names come from outside: in code spans, or with every
+character escaped that GitHub would obey.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from perftool.analysis.compared import Compared, Comparison, ConfigurationShift, Shift
+from perftool.render.compare import (
+    besides,
+    drop_of,
+    figure_of,
+    interval,
+    judged,
+    rows_of,
+    said_of,
+    said_of_common,
+    unjudged,
+    verdict,
+)
+from perftool.render.numbers import ABSENT, plain
+
+_OBEYED = re.compile(r"([\\`*_{}\[\]<>#|~&@!])")
+_COLUMNS = ("configuration", "metric", "before", "now", "ratio", "own", "verdict")
+
+
+def markdown(found: Compared) -> str:
+    """Return every comparison, one below the other."""
+    return "\n".join(line for one in found.comparisons for line in _comparison(one, found.threshold))
+
+
+def _comparison(one: Comparison, threshold: float | None) -> Iterator[str]:
+    yield f"### perftool: {code(one.run.id)} against {code(one.baseline.id)}\n"
+    yield f"**{text(verdict(one, threshold))}**\n"
+    yield from (f"- **not comparable**: {text(line)}" for line in one.incomparable)
+    yield from (f"- differs: {text(line)}" for line in one.differences)
+    yield from (f"- {text(line)}" for line in map(said_of_common, one.common))
+    yield from (f"- note: {text(line)}" for line in one.notes)
+    yield from (f"- {text(line)}" for line in besides(one))
+    yield ""
+    moved = [
+        (each, shift)
+        for name in one.metrics
+        for each, shift in rows_of(one, name)
+        if shift.verdict in ("worse", "better")
+    ]
+    if moved:
+        yield from _table(moved)
+    yield from _accuracies(one)
+    yield from _folded(one)
+
+
+def _accuracies(one: Comparison) -> Iterator[str]:
+    """Show every variant's top-1, few as they are."""
+    if not one.accuracy:
+        return
+    yield from _head(("top-1 of", "before, %", "now, %", "drop, pp", "lost", "gained", "images", "verdict"))
+    for each in one.accuracy:
+        yield _row(
+            text(each.variant),
+            *(ABSENT if value is None else f"{value:.1f}" for value in (each.before, each.now)),
+            drop_of(each),
+            *(ABSENT if count is None else str(count) for count in (each.lost, each.gained)),
+            str(each.images),
+            text(each.reason) if each.reason else _emphasised(each.verdict, regression=each.regression),
+        )
+    yield ""
+
+
+def _folded(one: Comparison) -> Iterator[str]:
+    """Show everything, folded away."""
+    yield f"<details><summary>all {len(one.configurations)} configurations</summary>\n"
+    yield from (f"- {text(said_of(side))}" for side in (one.baseline, one.run))
+    yield ""
+    for name in one.metrics:
+        rows = rows_of(one, name)
+        if rows:
+            yield from _table(rows)
+    yield from (f"- not compared: {text(line)}" for line in unjudged(one))
+    yield "\nratio: this run over the baseline run. own: without what the hint baselines changed by, with its"
+    yield "95 % interval. worse, better: surely, all figures of this comparison together.\n"
+    yield "</details>\n"
+
+
+def _table(rows: Sequence[tuple[ConfigurationShift, Shift]]) -> Iterator[str]:
+    yield from _head(_COLUMNS)
+    for each, shift in rows:
+        yield _row(
+            code(each.id),
+            text(f"{shift.metric}, {shift.unit}"),
+            figure_of(shift.before, shift.metric),
+            figure_of(shift.now, shift.metric),
+            interval(shift.ratio),
+            interval(shift.own),
+            _emphasised(judged(each, shift), regression=shift.regression),
+        )
+    yield ""
+
+
+def _head(columns: Sequence[str]) -> Iterator[str]:
+    yield _row(*columns)
+    yield _row(*("---" if number == 0 else "---:" for number in range(len(columns))))
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _emphasised(verdict: str, *, regression: bool) -> str:
+    return f"**{verdict}: regression**" if regression else verdict
+
+
+def text(sentence: str) -> str:
+    """Return a sentence with every character escaped that Markdown, HTML or GitHub would obey."""
+    return _OBEYED.sub(r"\\\1", plain(sentence)).replace("\\<", "&lt;").replace("\\@", "&#64;")
+
+
+def code(name: str) -> str:
+    """Return a name in a code span, where nothing is obeyed but a backtick, and a bar that ends a cell."""
+    return f"`{plain(name).replace('`', chr(39)).replace('|', chr(92) + '|')}`"

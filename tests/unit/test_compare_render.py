@@ -1,0 +1,160 @@
+"""Comparisons as tables, Markdown and JUnit: whole against goldens, valid, and nothing in a name obeyed.
+
+After a wanted change write the goldens anew: what differs is what `table`, `markdown` and `junit` return.
+"""
+
+import io
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from journals import BASELINES, EVALUATIONS, NINE, Journal, Measured, changed, evaluated
+from looks import look, nine_look, with_header
+from rich.cells import cell_len
+from rich.console import Console
+
+from perftool.analysis.compare import compare, metrics_of
+from perftool.analysis.compared import Compared
+from perftool.analysis.matching import Look
+from perftool.render.compare import compared_view
+from perftool.render.compare_markdown import code, markdown, text
+from perftool.render.junit import junit
+
+GOLDENS = Path(__file__).parent / "goldens"
+HOSTILE = '</name>"&[red]x[/red] `|` \x1b[2J@everyone <img src=x> #1'
+
+
+def compared(before: Look, *now: Look, threshold: float | None = 0.03) -> Compared:
+    rows = metrics_of(before.run.header.profile, ())
+    return Compared(
+        threshold=threshold,
+        comparisons=tuple(compare(before, one, rows, threshold=threshold) for one in now),
+    )
+
+
+def table(found: Compared) -> str:
+    shown = io.StringIO()
+    console = Console(file=shown, width=100, no_color=True, color_system=None)
+    console.print(*compared_view(found))
+    return "\n".join(line.rstrip() for line in shown.getvalue().splitlines()) + "\n"
+
+
+def worse() -> Compared:
+    """Compare a run with one in which something of every kind happened."""
+    measured = [
+        changed(one, fps=one.fps * {"cpu-int8-b1-s2": 0.7, "cpu-fp32-b1-s1": 1.3}.get(one.id, 0.99))
+        for one in NINE
+        if one.id != "cpu-bf16-b4-s1"
+    ]
+    measured[3] = changed(measured[3], rounds=0, failed="the child was killed")
+    measured[-1] = changed(measured[-1], rounds=4, memory_mb=500)
+    measured.append(Measured(precision="INT8", batch=8, fps=31.0))
+    evaluations = (*EVALUATIONS[:3], evaluated("int8", "f32", 120))
+    now = with_header(
+        look(Journal(tuple(measured), evaluations).run(), "branch"), host={"openvino": "2026.5"}
+    )
+    return compared(nine_look("main"), now)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("compare.txt", table(worse())),
+        ("compare.md", markdown(worse())),
+        ("compare.xml", junit(worse())),
+    ],
+)
+def test_goldens(name: str, shown: str) -> None:
+    assert shown == (GOLDENS / name).read_text(encoding="utf-8")
+
+
+def test_a_hundred_columns_are_enough() -> None:
+    long = (Measured(device="BATCH:CPU(4),A-VERY-LONG-DEVICE-NAME"), *BASELINES)
+    one = look(Journal(long, EVALUATIONS).run(), "a-run-with-a-long-name")
+    for shown in (table(worse()), table(compared(one, one))):
+        assert max(cell_len(line) for line in shown.splitlines()) <= 100
+        assert "…" not in shown
+
+
+def test_not_comparable_is_said_first() -> None:
+    found = compared(nine_look("a"), with_header(nine_look("b"), host={"cpu": "Another"}))
+    head = table(found).split("throughput, images/s")[0]
+    assert "not comparable: cpu was Example CPU @ 2.0 GHz, is Another" in head
+    assert markdown(found).splitlines()[2].startswith("**not comparable")
+
+
+def test_each_further_run_is_compared_with_the_first() -> None:
+    shown = table(compared(nine_look("a"), nine_look("b"), nine_look("c")))
+    assert "b against a" in shown and "c against a" in shown
+
+
+def test_junit_counts_its_cases_and_names_every_configuration() -> None:
+    root = ElementTree.fromstring(junit(worse()))
+    assert root.tag == "testsuites"
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert suite.get("tests") == str(len(cases)) and cases
+        assert suite.get("failures") == str(len(suite.findall("testcase/failure")))
+        assert suite.get("skipped") == str(len(suite.findall("testcase/skipped")))
+        for case in cases:
+            assert case.get("name") and case.get("classname")
+            assert [child.tag for child in case] in (
+                *([], ["system-out"], ["failure"], ["skipped"]),
+                *(["failure", "system-out"], ["skipped", "system-out"]),
+            )
+    names = {suite.get("name", "").rpartition(": ")[2]: suite for suite in root}
+    assert list(names) == [
+        *("measured", "all configurations", "throughput", "latency_p50", "latency_p95", "peak_rss", "top1")
+    ]
+    failed = [
+        case.get("name") for case in root.iterfind("testsuite/testcase") if case.find("failure") is not None
+    ]
+    assert failed.count("cpu-int8-b1-s2") >= 2
+    assert int(root.get("failures", "")) == len(failed) == len(worse().comparisons[0].regressions)
+
+
+def test_without_a_threshold_nothing_is_a_failure() -> None:
+    before, now = nine_look("a"), nine_look("b", {"cpu-int8-b1-s2": 0.5})
+    found = compared(before, now, threshold=None)
+    assert "<failure" not in junit(found)
+    assert "worse" in table(found) and "regression of more" not in table(found)
+
+
+def test_not_comparable_runs_are_skipped_in_junit() -> None:
+    found = compared(nine_look("a"), with_header(nine_look("b"), host={"cpu": "Another"}))
+    root = ElementTree.fromstring(junit(found))
+    messages = {
+        one.get("message") for one in root.iterfind("testsuite[@name='b against a: throughput']//skipped")
+    }
+    assert messages == {"cpu was Example CPU @ 2.0 GHz, is Another"}
+
+
+def test_nothing_in_a_name_is_obeyed() -> None:
+    failed = changed(NINE[2], rounds=0, failed=HOSTILE)
+    before = look(Journal(NINE, EVALUATIONS, name=HOSTILE).run(), HOSTILE)
+    now = look(Journal((*BASELINES, failed), EVALUATIONS, name=HOSTILE).run(), f"{HOSTILE}\n2")
+    found = compared(before, now)
+    shown = table(found)
+    assert "\x1b" not in shown and "[red]x[/red]" in shown
+    root = ElementTree.fromstring(junit(found))
+    assert any("[red]x[/red]" in (suite.get("name") or "") for suite in root)
+    written = markdown(found)
+    assert "<img" not in "".join(written.split("`")[::2])
+    assert "\x1b" not in written and all("\n2" not in line for line in written.splitlines())
+
+
+def test_markdown_is_escaped() -> None:
+    assert text("a|b <i>x</i> @me `c` _d_ [e](f)") == (
+        "a\\|b &lt;i\\>x&lt;/i\\> &#64;me \\`c\\` \\_d\\_ \\[e\\](f)"
+    )
+    assert code("a`b|c\x07") == "`a'b\\|c\N{REPLACEMENT CHARACTER}`"
+
+
+def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head() -> None:
+    widths: set[int] = set()
+    for line in [*markdown(worse()).splitlines(), ""]:
+        if line.startswith("|"):
+            widths.add(line.replace("\\|", "").count("|"))
+        elif widths:
+            assert len(widths) == 1
+            widths = set()
