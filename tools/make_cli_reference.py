@@ -7,7 +7,7 @@ from pathlib import Path
 
 COMMANDS = (
     *((), ("sweep",), ("show",), ("recommend",), ("report",), ("accuracy",), ("quantize",), ("devices",)),
-    *(("load",), ("doctor",), ("export",), ("verify",)),
+    *(("load",), ("doctor",), ("export",), ("verify",), ("compare",), ("history",)),
     *(("model",), ("model", "info"), ("model", "build"), ("model", "fetch"), ("model", "freeze")),
     *(("model", "convert"), ("model", "verify")),
 )

@@ -9,9 +9,11 @@ import typer
 
 from perftool.cli import (
     accuracy,
+    compare,
     devices,
     doctor,
     export,
+    history,
     load,
     model,
     profile,
@@ -38,6 +40,8 @@ app.command()(profile.profile)
 app.command()(show.show)
 app.command()(recommend.recommend)
 app.command()(report.report)
+app.command()(compare.compare)
+app.command()(history.history)
 app.command()(export.export)
 app.command()(verify_bundle.verify)
 app.command()(accuracy.accuracy)

@@ -1,0 +1,129 @@
+"""`perftool compare` and `history` through the real command: exit codes, formats, one line of error."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import msgspec
+import pytest
+from journals import EVALUATIONS, NINE, SECOND, Journal, changed
+from looks import written
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a run, the same again, a slower one, one of another host, and a broken one."""
+    folder = tmp_path_factory.mktemp("runs")
+    for number, (name, factor, host) in enumerate(
+        (("a", 1.0, {}), ("same", 1.0, {}), ("slow", 0.6, {}), ("other", 1.0, {"cpu": "Another"}))
+    ):
+        measured = tuple(
+            changed(one, fps=one.fps * factor) if one.precision == "INT8" else one for one in NINE
+        )
+        run = Journal(measured, EVALUATIONS).run()
+        header = msgspec.structs.replace(
+            run.header,
+            created_ns=run.header.created_ns + number * 3600 * SECOND,
+            host=msgspec.structs.replace(run.header.host, **host),
+        )
+        written(msgspec.structs.replace(run, header=header), folder / name)
+    (folder / "broken").mkdir()
+    (folder / "broken" / "journal.jsonl").write_text("no journal\n")
+    few = Journal(tuple(changed(one, rounds=2) for one in NINE)).run()
+    written(few, folder.parent / "few")
+    return folder
+
+
+def one_line(done: "subprocess.CompletedProcess[str]") -> str:
+    assert "Traceback" not in done.stderr, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("perftool: "), line
+    return line
+
+
+def test_the_same_code_passes_and_a_slower_one_ends_with_7(perftool: Command, runs: Path) -> None:
+    same = perftool("compare", runs / "a", runs / "same", "--fail-on-regression", "3%")
+    assert (same.returncode, same.stderr) == (0, "")
+    assert "no regression of more than 3 %" in same.stdout
+    slow = perftool("compare", runs / "a", runs / "slow", "--fail-on-regression", "3%")
+    assert slow.returncode == 7
+    assert "regressions of more than 3%: cpu-int8-b1-s1: throughput" in one_line(slow)
+    assert "cpu-int8-b1-s2" in slow.stdout
+    told = perftool("compare", runs / "a", runs / "slow")
+    assert (told.returncode, told.stderr) == (0, "") and "worse" in told.stdout
+
+
+def test_each_format_is_written_whole_and_fails_alike(perftool: Command, runs: Path) -> None:
+    arguments = ("compare", runs / "a", runs / "same", runs / "slow", "--fail-on-regression", "3%")
+    as_json = perftool(*arguments, "--json")
+    found = json.loads(as_json.stdout)
+    assert as_json.returncode == 7 and found["threshold"] == 0.03
+    assert [one["run"]["id"] for one in found["comparisons"]] == ["same", "slow"]
+    assert [bool(one["regressions"]) for one in found["comparisons"]] == [False, True]
+    assert perftool(*arguments, "--format", "json").stdout == as_json.stdout
+    junit = perftool(*arguments, "--format", "junit")
+    assert junit.returncode == 7
+    assert int(ElementTree.fromstring(junit.stdout).get("failures", "0")) > 0
+    markdown = perftool(*arguments, "--format", "markdown")
+    assert markdown.returncode == 7 and markdown.stdout.startswith("### perftool: `same` against `a`")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["{a}"], 2, "two runs or more"),
+        (["{a}", "{same}", "--fail-on-regression", "3"], 2, "expected a share in percent"),
+        (["{a}", "{same}", "--fail-on-regression", "nan%"], 2, "expected a share in percent"),
+        (["{a}", "{same}", "--fail-on-regression=-1%"], 2, "expected a share in percent"),
+        (["{a}", "{same}", "--metric", "troughput"], 2, "did you mean throughput"),
+        (["{a}", "{same}", "--metric", "top1_drop"], 2, "top1"),
+        (["{a}", "{same}", "--json", "--format", "junit"], 2, "--json and --format junit"),
+        (["{a}", "{other}", "--fail-on-regression", "3%"], 2, "cpu was Example CPU @ 2.0 GHz, is Another"),
+        (["{a}", "{few}", "--fail-on-regression", "3%", "--metric", "throughput"], 3, "2 of the 6"),
+        (["{a}", "{broken}"], 3, "line 1"),
+        (["{a}", "{nothing}"], 3, "holds no run"),
+    ],
+)
+def test_what_makes_no_sense_gets_one_line(
+    perftool: Command, runs: Path, arguments: list[str], code: int, words: str
+) -> None:
+    places = {name: runs / name for name in ("a", "same", "other", "broken", "nothing")}
+    places["few"] = runs.parent / "few"
+    done = perftool("compare", *(one.format(**places) for one in arguments))
+    assert done.returncode == code, done.stderr
+    assert words in one_line(done)
+    assert done.stdout == ""
+
+
+def test_other_hosts_are_shown_side_by_side(perftool: Command, runs: Path) -> None:
+    done = perftool("compare", runs / "a", runs / "other")
+    assert done.returncode == 0
+    assert "not comparable: cpu was" in done.stdout
+
+
+def test_a_history_is_shown_and_drawn(perftool: Command, runs: Path, tmp_path: Path) -> None:
+    done = perftool("history", runs, "--config", "cpu-int8-b1-s2", "--to", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "skipped: broken: " in done.stdout
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [
+        *("history-1.png", "history-1.svg", "history-2.png", "history-2.svg")
+    ]
+    assert done.stderr.count("wrote ") == 4
+    found = json.loads(perftool("history", runs, "--json", "--to", tmp_path / "out").stdout)
+    assert [point["run"] for point in found["tracks"][0]["points"]] == ["a", "same", "slow"]
+    assert [one["run"] for one in found["skipped"]] == ["broken"]
+
+
+def test_a_history_of_nothing_is_refused(perftool: Command, runs: Path, tmp_path: Path) -> None:
+    empty = perftool("history", tmp_path)
+    assert (empty.returncode, "no run below it" in one_line(empty)) == (3, True)
+    missing = perftool("history", tmp_path / "nowhere")
+    assert missing.returncode == 3
+    unknown = perftool("history", runs, "--config", "cpu-int8-b1-s9", "--to", tmp_path)
+    assert (unknown.returncode, "did you mean" in one_line(unknown)) == (3, True)
+    metric = perftool("history", runs, "--metric", "speed", "--to", tmp_path)
+    assert metric.returncode == 2
