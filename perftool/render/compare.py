@@ -1,5 +1,6 @@
 """Runs held against each other as rich tables, readable at 100 columns."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -208,9 +209,13 @@ def drop_of(one: AccuracyShift) -> str:
 
 
 def figure_of(estimate: Estimate | None, metric: str) -> str:
-    """Write a figure with the digits of its metric."""
+    """Write a figure with the digits of its metric, or with as many more as a small one takes."""
+    if estimate is None:
+        return ABSENT
     digits = metrics.METRICS[metric].digits if metric in metrics.METRICS else 2
-    return ABSENT if estimate is None else with_interval(estimate, digits)
+    if 0 < estimate.point < 1:
+        digits = max(digits, 1 - math.floor(math.log10(estimate.point)))
+    return with_interval(estimate, digits)
 
 
 def interval(ratio: Estimate | None) -> str:
