@@ -31,7 +31,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs' folders; each is compared with the first, the baseline.", metavar="RUN_A RUN_B..."
+            help="Runs' folders; each is compared with the first, the baseline.", metavar="RUN_A RUN_B"
         ),
     ],
     metric: Annotated[
@@ -55,7 +55,11 @@ def compare(
     ] = Format.table,
     json: options.Json = False,
 ) -> None:
-    """Compare runs: each configuration's figures, surely better or worse, beside what the machine changed."""
+    """Compare runs: what is surely better or worse.
+
+    Configurations are matched by what they are, and what the hint baselines changed by is taken out as the
+    machine's.
+    """
     threshold = None if fail_on_regression is None else _threshold(fail_on_regression)
     if json and format not in (Format.table, Format.json):
         raise UsageError(f"--json and --format {format.value}: give one")

@@ -26,7 +26,10 @@ def history(
     to: Annotated[Path | None, typer.Option("--to", help="Where the plot goes. Default: DIR.")] = None,
     json: options.Json = False,
 ) -> None:
-    """Show one configuration's figure over all runs below a folder, and what changed between them."""
+    """Show one configuration over many runs.
+
+    A table and a plot of its figure in all runs below a folder, and of what changed between them.
+    """
     from perftool.analysis.history import History, follow
     from perftool.analysis.metrics import named
     from perftool.cli.output import print_json, print_rich
