@@ -6,7 +6,7 @@ life; the first line is a header. Nothing else writes it. What the records mean 
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -188,6 +188,17 @@ def read(folder: Path) -> Run:
     return _read(_journal(folder))[0]
 
 
+def stream(folder: Path) -> Iterator[Entry]:
+    """Give a run's entries one by one, as `read` has them, and hold no more than one: for long runs."""
+    path = _journal(folder)
+    number = 0
+    for at, line in enumerate(_intact(path), start=1):
+        if at == 1:
+            number = _format(path, line)
+        else:
+            yield _decode(path, at, line, number, Entry)
+
+
 def read_profile(folder: Path) -> Profile:
     """Read the profile that lies in a run's folder; someone may have edited it since the run was started."""
     return load_profile(str(_journal(folder).parent / PROFILE))
@@ -242,20 +253,33 @@ def _locked(folder: Path) -> FileLock:
 
 def _read(path: Path) -> tuple[Run, int, bool]:
     """Read a journal; return the run, the bytes that are intact, and whether it is of an older format."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    lines = content.split(b"\n")
-    torn = lines.pop()
-    if len(lines) > 1 and not _is_json(lines[-1]):
-        torn = lines.pop() + b"\n" + torn
+    lines = list(_intact(path))
     if not lines:
         raise InputError(f"{path}: line 1: the header is torn, so nothing of this run can be read")
     number = _format(path, lines[0])
     header = _decode(path, 1, lines[0], number, Header)
     entries = tuple(_decode(path, at, line, number, Entry) for at, line in enumerate(lines[1:], start=2))
-    return Run(header=header, entries=entries), len(content) - len(torn), number < FORMAT
+    return Run(header=header, entries=entries), sum(len(line) + 1 for line in lines), number < FORMAT
+
+
+def _intact(path: Path) -> Iterator[bytes]:
+    """Give a journal's lines one by one, without their ends and without a torn last one."""
+    held: bytes | None = None
+    alone = True
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                if held is not None:
+                    yield held
+                    alone = False
+                held = line[:-1]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    # The last line may be torn although it has an end; a header that is, is an error of its own.
+    if held is not None and (alone or _is_json(held)):
+        yield held
 
 
 def _is_json(line: bytes) -> bool:
