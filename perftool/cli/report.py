@@ -1,6 +1,7 @@
 """`perftool report`: write a run's report again, with today's statistics."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,13 +10,35 @@ import typer
 from perftool.cli import options
 
 
+class DataFormat(StrEnum):
+    """What other tools read."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
 def report(
     run: options.RunFolder,
     to: Annotated[Path | None, typer.Option("--to", help="Another folder than the run's own.")] = None,
+    data: Annotated[
+        list[DataFormat] | None,
+        typer.Option(
+            "--data", help="Also every configuration and every sample as tables, in data/ (repeatable)."
+        ),
+    ] = None,
 ) -> None:
     """Write a run's figures, tables and plots again."""
     from perftool.cli.outcome import look, write_report
 
+    formats = [one.value for one in data or ()]
+    if formats:
+        from perftool.cli.data import check, write_data
+
+        check(formats)
+    target = to or options.run_folder(run)
     summary, recommendation = look(run)
-    for path in write_report(to or options.run_folder(run), summary, recommendation):
+    written = write_report(target, summary, recommendation)
+    if formats:
+        written += write_data(run, target, summary, recommendation, formats)
+    for path in written:
         sys.stdout.write(f"{path}\n")
