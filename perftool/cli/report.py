@@ -26,6 +26,14 @@ def report(
             "--data", help="Also every configuration and every sample as tables, in data/ (repeatable)."
         ),
     ] = None,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(
+            "--mlflow",
+            help="Also log the run to MLflow: a server (http://…), a database (sqlite:///…), or a folder.",
+            metavar="URI",
+        ),
+    ] = None,
 ) -> None:
     """Write a run's figures, tables and plots again."""
     from perftool.cli.outcome import look, write_report
@@ -35,6 +43,10 @@ def report(
         from perftool.cli.data import check, write_data
 
         check(formats)
+    if mlflow is not None:
+        from perftool.cli import tracking
+
+        mlflow = tracking.check(mlflow)
     target = to or options.run_folder(run)
     summary, recommendation = look(run)
     written = write_report(target, summary, recommendation)
@@ -42,3 +54,7 @@ def report(
         written += write_data(run, target, summary, recommendation, formats)
     for path in written:
         sys.stdout.write(f"{path}\n")
+    if mlflow is not None:
+        files = {path.relative_to(target).as_posix(): path for path in written}
+        logged = tracking.log(mlflow, run, summary, recommendation, files)
+        sys.stdout.write(f"MLflow run {logged.run_id} of experiment {logged.experiment}: {logged.done}\n")
