@@ -15,7 +15,7 @@ sweep: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# What tests of other model formats (TensorFlow, 1.5 GB, and ONNX) and of proposals (Optuna) need; without it
+# What tests of other model formats (TensorFlow, 1.5 GB, and ONNX), proposals (Optuna), Parquet and MLflow need; without it
 # they skip and say so.
 extras: $(VENV)/.extras
 

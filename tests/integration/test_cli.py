@@ -11,7 +11,10 @@ from outcome import one_line
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-HEAVY = ("scipy", "matplotlib", "plotly", "openvino", "nncf", "cv2", "numpy", "tensorflow", "optuna")
+HEAVY = (
+    *("scipy", "matplotlib", "plotly", "openvino", "nncf", "cv2", "numpy", "tensorflow", "optuna"),
+    *("pyarrow", "mlflow"),
+)
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
