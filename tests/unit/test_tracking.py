@@ -33,8 +33,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Begin each test without the developer's MLflow, and forget what logging set."""
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Begin each test without the developer's MLflow, in a folder of its own, and forget what logging set."""
+    monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
         monkeypatch.delenv(name)
     before = dict(os.environ)
@@ -275,7 +276,6 @@ def test_a_database_serves_as_well_and_the_experiment_may_be_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("sqlalchemy", reason="databases take more than the extra `mlflow`")
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
     uri = tracking.check(f"sqlite:///{tmp_path}/runs.db")
     run = of()
