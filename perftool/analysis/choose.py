@@ -52,7 +52,8 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
     for one in passing:
         if one is not chosen:
             reasons[one.id] = why_not(one, chosen, leader, standings.get(one.id), one in tied)
-    gain, unknown = _gains(summary, metric, chosen, settled.confirmation)
+    f32 = best_in_f32(summary, metric)
+    gain, unknown = gains_of(summary, metric, chosen, settled.confirmation, f32)
     why, told = _confirmed(summary, metric, settled, refused)
     undecided = tuple(id for id, standing in standings.items() if standing.kind == "undecided")
     return Recommendation(
@@ -161,17 +162,21 @@ def _rejected(summary: Summary, reasons: dict[str, str]) -> tuple[Rejected, ...]
     )
 
 
-def _gains(
-    summary: Summary, metric: Metric, chosen: ConfigurationResult, found: Confirmation | None
+def gains_of(
+    summary: Summary,
+    metric: Metric,
+    chosen: ConfigurationResult,
+    found: Confirmation | None,
+    f32: ConfigurationResult | None,
 ) -> tuple[tuple[Gain, ...], tuple[str, ...]]:
-    """Return the gain over each baseline and over the best in f32, and what could not be compared.
+    """Return the gain over each baseline and over the best in `f32`, and what could not be compared.
 
     Where the choice is confirmed the fresh rounds are all that counts, and they have its device alone.
     """
     against = [
         (under_hint(one), one) for one in summary.baselines if found is None or one.device == chosen.device
     ]
-    if f32 := best_in_f32(summary, metric):
+    if f32 is not None:
         against.append((BEST_IN_F32, f32))
     again = {one.over: one for one in (*found.baselines, found.best_in_f32) if one} if found else {}
     gains: list[Gain] = []

@@ -225,12 +225,22 @@ def why_unconfirmed(
             return f"{made} of its {run.confirm_rounds} fresh rounds made; perftool sweep --resume makes them"
         return "its fresh rounds were for another objective"
     if len(exhausted(summary, refused)) >= CHOICES:
-        return f"{CHOICES} choices before it did not hold in fresh rounds, and no more are tried"
+        return spent()
     if standing_by := [id for id in summary.again if id not in refused]:
-        return f"the fresh rounds were for {standing_by[-1]}, the choice under the run's objective and limits"
+        return elsewhere(standing_by[-1])
     if not run.complete:
         return "the run was stopped before its fresh rounds; perftool sweep --resume makes them"
     return "it has no fresh rounds; perftool sweep --resume makes them for the run's own choice"
+
+
+def spent() -> str:
+    """Say that as many choices were refused as are tried."""
+    return f"{CHOICES} choices before it did not hold in fresh rounds, and no more are tried"
+
+
+def elsewhere(id: str) -> str:
+    """Say which other choice the fresh rounds were for."""
+    return f"the fresh rounds were for {id}, the choice under the run's objective and limits"
 
 
 def _why_never(metric: Metric) -> str:

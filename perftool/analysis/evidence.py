@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.journal import Focused, Planned, Run
+from perftool.journal import Focused, Planned, Record, Run
 from perftool.machine import FOREIGN_LOAD
 from perftool.record import Compiled, Failed, Offered, PeaksMeasured, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
@@ -39,6 +39,46 @@ def plan_of(run: Run) -> Planned:
     return plans[-1] if plans else Planned(configurations=(), left_out=(), devices=(), canary="")
 
 
+class Filed(NamedTuple):
+    """A record, its number in the journal, and whether a round that confirms was under way."""
+
+    number: int
+    confirms: bool
+    record: Record
+
+
+class Files(Struct, frozen=True, kw_only=True):
+    """A run's records in the order of the journal, filed by what they are about.
+
+    `about` has the answers of children by configuration, or what else failed; `preparing` those of preparing
+    a model file, by weight format; `confirming` the rounds that confirm, by what they confirm.
+    """
+
+    about: dict[str, list[Filed]]
+    preparing: dict[str, list[Filed]]
+    confirming: dict[str, tuple[Focused, ...]]
+
+
+def filed(run: Run) -> Files:
+    """File a run's records, in one go: of thousands of configurations none is looked for in all of them."""
+    about: dict[str, list[Filed]] = {}
+    preparing: dict[str, list[Filed]] = {}
+    confirms = False
+    for number, entry in enumerate(run.entries):
+        match entry.record:
+            case Focused() as record:
+                confirms = record.purpose == "confirm"
+            case Compiled() | Visited() | Offered() as record:
+                about.setdefault(record.configuration, []).append(Filed(number, confirms, record))
+            case Failed() as record:
+                about.setdefault(record.subject, []).append(Filed(number, confirms, record))
+                if record.stage == "prepare":
+                    preparing.setdefault(record.subject, []).append(Filed(number, confirms, record))
+            case Prepared() as record:
+                preparing.setdefault(record.weight_format, []).append(Filed(number, confirms, record))
+    return Files(about=about, preparing=preparing, confirming=confirm_rounds(run))
+
+
 def confirm_rounds(run: Run) -> dict[str, tuple[Focused, ...]]:
     """Return the rounds that confirm, by the configuration that they confirm: the first that each names."""
     found: dict[str, list[Focused]] = {}
@@ -48,62 +88,51 @@ def confirm_rounds(run: Run) -> dict[str, tuple[Focused, ...]]:
     return {id: tuple(rounds) for id, rounds in found.items()}
 
 
-def gather(run: Run, configuration: Configuration) -> Evidence:
+def gather(files: Files, configuration: Configuration) -> Evidence:
     """Pick out what a journal holds on one configuration, to choose by.
 
     Rounds that confirm are left out, and the processes that served nothing else: what is measured again must
     not move the choice that it tests.
     """
-    again = {one.round for rounds in confirm_rounds(run).values() for one in rounds}
-    visits = _visits(run, configuration.id, lambda round: round not in again)
-    records = [entry.record for entry in run.entries]
-    offered = [one for one in records if isinstance(one, Offered) and one.configuration == configuration.id]
+    again = {one.round for rounds in files.confirming.values() for one in rounds}
+    about = files.about.get(configuration.id, [])
+    visits = _visits(about, lambda round: round not in again)
+    offered = [one for _, _, one in about if isinstance(one, Offered)]
     served = {one.incarnation for one in visits} | {one.incarnation for one in offered}
     compiled: list[Compiled] = []
     failed: dict[str, Failed] = {}
-    confirms = False
-    for number, found in enumerate(records):
+    preparing = files.preparing.get(configuration.weight_format, ())
+    for number, confirms, found in sorted((*about, *preparing), key=lambda one: one.number):
         match found:
-            case Focused():
-                confirms = found.purpose == "confirm"
-            case Compiled() as record if record.configuration == configuration.id:
+            case Compiled() as record:
                 # A process that came to no visit belongs to the rounds that it was made for.
                 if not confirms or record.incarnation in served:
                     compiled.append(record)
             case Failed() as record if record.subject == configuration.id:
                 failed[f"{record.stage} {number}"] = record
-            case Failed(stage="prepare") as record if record.subject == configuration.weight_format:
+            case Failed() as record:
                 failed["prepare"] = record
-            case Prepared() as record if record.weight_format == configuration.weight_format:
+            case Prepared():
                 failed.pop("prepare", None)
     return _evidence(compiled, visits, offered, tuple(failed.values()))
 
 
-def gather_again(run: Run, configuration: Configuration, rounds: Iterable[Focused]) -> Evidence:
+def gather_again(files: Files, configuration: Configuration, rounds: Iterable[Focused]) -> Evidence:
     """Pick out what rounds that confirm hold on one configuration, and nothing else."""
     again = {one.round for one in rounds}
-    visits = _visits(run, configuration.id, lambda round: round in again)
+    about = files.about.get(configuration.id, [])
+    visits = _visits(about, lambda round: round in again)
     served = {one.incarnation for one in visits}
-    records = (entry.record for entry in run.entries)
-    compiled = [
-        one
-        for one in records
-        if isinstance(one, Compiled) and one.configuration == configuration.id and one.incarnation in served
-    ]
+    compiled = [one for _, _, one in about if isinstance(one, Compiled) and one.incarnation in served]
     return _evidence(compiled, visits, (), ())
 
 
-def _visits(run: Run, configuration: str, counts: Callable[[int], bool]) -> tuple[Visited, ...]:
-    """Return the visits to a configuration that hold anything, of the rounds that count."""
-    records = (entry.record for entry in run.entries)
+def _visits(about: Iterable[Filed], counts: Callable[[int], bool]) -> tuple[Visited, ...]:
+    """Return the visits that hold anything, of the rounds that count."""
     return tuple(
         one
-        for one in records
-        if isinstance(one, Visited)
-        and one.configuration == configuration
-        and counts(one.round)
-        and one.latencies_ns
-        and one.window_ns > 0
+        for _, _, one in about
+        if isinstance(one, Visited) and counts(one.round) and one.latencies_ns and one.window_ns > 0
     )
 
 

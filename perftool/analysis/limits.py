@@ -6,6 +6,7 @@ measuring would settle it is worked out where the data tell.
 
 import math
 from collections.abc import Collection
+from functools import cache
 
 from msgspec import Struct, structs
 
@@ -149,6 +150,22 @@ def misses(metric: Metric, value: float, bound: float) -> str:
     return f"{metric.called} {text} {metric.unit} {sign} {_bound(metric, bound)} {metric.unit}"
 
 
+def shortest(metric: Metric, value: float, end: float | None, *, inward: bool) -> float:
+    """Return the shortest number between a value and another that it must not reach; else the value.
+
+    Outwards, a limit there lets the value pass but not the other; inwards, any limit beyond it keeps the
+    value out, and some let the other pass.
+    """
+    down = (metric.better == "lower") == inward
+    for digits in range(metric.digits, 7):
+        scale: int = 10**digits
+        short: float = (math.floor if down else math.ceil)(value * scale) / scale
+        beyond = short <= value if down else short >= value
+        if beyond and (end is None or (short > end if down else short < end)):
+            return short
+    return value
+
+
 def _bound(metric: Metric, bound: float) -> str:
     """Write a limit as it was given; percentage points always with a decimal."""
     text = f"{bound:.10g}"
@@ -182,6 +199,7 @@ def visits_needed(visits: int, reach: float, distance: float) -> int | None:
     return needed if needed <= _MOST_VISITS else None
 
 
+@cache
 def images_needed(found: AccuracyResult | None, bound: float) -> str | None:
     """Say how many images would, if nothing else changed, take a drop's interval off its bound."""
     if found is None or found.gained is None or found.lost is None:

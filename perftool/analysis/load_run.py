@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from perftool.analysis import stats
-from perftool.analysis.evidence import gather, median_latency_ms, plan_of, throughput_fps
+from perftool.analysis.evidence import filed, gather, median_latency_ms, plan_of, throughput_fps
 from perftool.analysis.open_load import rate_points
 from perftool.analysis.rate_bound import RateUnderBound, rate_under_bound
 from perftool.analysis.result import RatePoint
@@ -50,7 +50,7 @@ def load_run(run: Run, name: str) -> LoadRun | None:
     if not plan.configurations or not compiled:
         return None
     configuration, limits = plan.configurations[0], run.header.profile.limits
-    found = gather(run, configuration)
+    found = gather(filed(run), configuration)
     closed = (
         stats.median_estimate([throughput_fps(visit) for visit in found.closed]) if found.closed else None
     )

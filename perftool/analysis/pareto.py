@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from perftool.analysis.metric import Metric
 from perftool.analysis.metrics import DROP, LATENCY, MEMORY, THROUGHPUT
 from perftool.analysis.result import ConfigurationResult
@@ -38,16 +41,33 @@ def front(results: Sequence[ConfigurationResult], metrics: Sequence[Metric] = TR
     front, nor is one that a race dropped, with a visit or two. Equals are all on it.
     """
     metrics = compared(results, metrics)
-    points: dict[str, tuple[float, ...]] = {}
+    points: dict[str, list[float]] = {}
     for result in results:
         values = [metric.value(result) for metric in metrics]
         known = [value for value in values if value is not None]
         if result.status == "ok" and result.dropped is None and len(known) == len(metrics):
-            points[result.id] = tuple(
+            points[result.id] = [
                 value if metric.better == "higher" else -value
                 for metric, value in zip(metrics, known, strict=True)
-            )
-    kept = [
-        id for id, point in points.items() if not any(dominates(other, point) for other in points.values())
-    ]
-    return tuple(sorted(kept, key=lambda id: (tuple(-value for value in points[id]), id)))
+            ]
+    kept = undominated(np.array(list(points.values()), dtype=float).reshape(len(points), len(metrics)))
+    front = [id for id, undefeated in zip(points, kept, strict=True) if undefeated]
+    return tuple(sorted(front, key=lambda id: ([-value for value in points[id]], id)))
+
+
+def undominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which rows no other row dominates; columns are metrics, larger is better.
+
+    A row that dominates another comes before it in descending order, so each is only held against those
+    before it that were kept.
+    """
+    kept = np.zeros(len(points), dtype=bool)
+    front = np.empty_like(points)
+    count = 0
+    for row in np.lexsort(points.T[::-1])[::-1] if points.size else range(len(points)):
+        ahead, point = front[:count], points[row]
+        if not ((ahead >= point).all(axis=1) & (ahead > point).any(axis=1)).any():
+            kept[row] = True
+            front[count] = point
+            count += 1
+    return kept

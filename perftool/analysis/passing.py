@@ -30,12 +30,12 @@ def verdicts_of(
         if found := [*verdicts[one.id].reasons, *missing]:
             reasons[one.id] = "; ".join(dict.fromkeys(found))
     if objective == summary.run.objective:
-        stand = {id: _last(dropped, id) not in {*reasons, *refused} for id in dropped}
+        stand = {id: last_beater(dropped, id) not in {*reasons, *refused} for id in dropped}
         reasons |= {id: why.reason for id, why in dropped.items() if stand[id]}
     return verdicts, reasons
 
 
-def _last(dropped: Mapping[str, Dropped], id: str) -> str:
+def last_beater(dropped: Mapping[str, Dropped], id: str) -> str:
     """Return what beat a configuration, and was not beaten itself; of a circle, any of it."""
     seen: set[str] = set()
     while id in dropped and id not in seen:

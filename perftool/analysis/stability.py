@@ -1,10 +1,10 @@
 """Say how stable a choice is: which limit or weight would have to change, and by how much, to change it.
 
-Asks `choose`'s own rules (`judgeable`, `verdicts_of`, `pick`) under the changed limit or weight, so it cannot
-disagree with them. A limit can only change what passes at the figures of the configurations themselves, so
-those are tried, from the present limit outwards and inwards, until the choice is another. Where weights turn
-is found by trying between those at which another configuration has the best score, then halving. One limit
-or weight is changed at a time.
+Asks `choose`'s own rules (`judgeable`, `verdicts_of`, `pick`) under a changed weight; under a changed limit
+`candidates`, which has the same rules over arrays. A limit can only change what passes at the figures of the
+configurations themselves, so those are tried, from the present limit outwards and inwards, until the choice
+is another. Where weights turn is found by trying between those at which another configuration has the best
+score, then halving. One limit or weight is changed at a time.
 """
 
 import itertools
@@ -14,16 +14,18 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from perftool.analysis import metrics, pareto
+from perftool.analysis import candidates, metrics, pareto
+from perftool.analysis.candidates import Candidates, Pick, candidates_of
 from perftool.analysis.choose import choose
 from perftool.analysis.leader import Ratios, ratio_of
-from perftool.analysis.limits import bounds, without
+from perftool.analysis.limits import bounds, shortest, without
 from perftool.analysis.metric import Metric
 from perftool.analysis.passing import judgeable, verdicts_of
 from perftool.analysis.picking import pick
+from perftool.analysis.racing import Mask
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary, Switch
 from perftool.analysis.stats import Estimate
-from perftool.spec import Bound, Limits, Objective
+from perftool.spec import Limits, Objective
 
 #: Weights are looked at up to this many times the present one, and down to that part of it.
 _FURTHEST = 1000.0
@@ -63,9 +65,10 @@ def switches(summary: Summary, found: Recommendation) -> tuple[Switch, ...]:
         # A limit on the objective itself would say only that the second best is the second best.
         if metric.name not in {*limited, question.metric.name} and metric.name in metrics.METRICS:
             seen.append((metric, None))
+    among = candidates_of(summary, found.objective, question.metric)
     switched: list[Switch] = []
     for metric, bound in seen:
-        switched += _limit(question, metric, bound)
+        switched += _limit(question, among, metric, bound)
     if isinstance(found.objective, dict) and found.id is not None and len(found.objective) > 1:
         for name in found.objective:
             switched += _weight(question, found.objective, name)
@@ -117,50 +120,59 @@ def _remembering() -> Ratios:
 # ---------------------------------------------------------------- limits
 
 
-def _limit(question: _Question, metric: Metric, bound: float | None) -> Iterator[Switch]:
+def _limit(question: _Question, among: Candidates, metric: Metric, bound: float | None) -> Iterator[Switch]:
     """Give the nearest loosening of a limit, and the nearest tightening, that change the choice."""
-    values, passing = _admitted(question, metric)
+    values, winner_at = _admitted(question, among, metric)
     strict = sorted(set(values.values()), reverse=metric.better == "lower")
     if bound is not None:
         looser = [value for value in reversed(strict) if not metric.keeps(value, bound)]
         for index, value in enumerate(looser):
-            winner = question.winner(passing(value))
+            winner = winner_at(value)
             if winner is not None and winner != question.chosen:
                 further = looser[index + 1] if index + 1 < len(looser) else None
-                yield _loosened(question, metric, bound, _short(metric, value, further, inward=False), winner)
+                then = shortest(metric, value, further, inward=False)
+                yield _loosened(question, metric, bound, then, winner)
                 break
         strict = [value for value in strict if metric.keeps(value, bound)]
     if question.chosen not in values:
         return
     for index in range(1, len(strict)):
         value, last = strict[index], strict[index - 1]
-        winner = question.winner(passing(value))
+        winner = winner_at(value)
         if winner is not None and winner != question.chosen:
-            yield _tightened(question, metric, bound, _short(metric, last, value, inward=True), winner)
+            yield _tightened(question, metric, bound, shortest(metric, last, value, inward=True), winner)
             break
 
 
 def _admitted(
-    question: _Question, metric: Metric
-) -> tuple[dict[str, float], Callable[[float], list[ConfigurationResult]]]:
-    """Return the figures that a limit on a metric could lie at, by id, and what passes with it at each.
+    question: _Question, among: Candidates, metric: Metric
+) -> tuple[dict[str, float], Callable[[float], str | None]]:
+    """Return the figures that a limit on a metric could lie at, by id, and who wins with it at each.
 
-    What passes with the limit is what keeps it of those that pass without, and is quickly told. Not so where
-    a race dropped some: a limit that shuts out what beat them lets them in.
+    Where a race dropped some, those are figures of all: a limit that shuts out what beat them lets them in.
     """
     lifted = without(question.limits, {metric.name})
+    kept = candidates.within(among, lifted)
+    refused = candidates.rows_of(among, question.refused)
+    figures = candidates.column(among, metric)
     summary = question.summary
     raced = question.objective == summary.run.objective and any(one.dropped for one in summary.configurations)
-    others = summary.configurations if raced else question.passing(lifted)
+    passes = candidates.passing(among, kept, refused)
+    others = summary.configurations if raced else itertools.compress(among.results, passes)
     values = {one.id: value for one in others if (value := metric.value(one)) is not None}
+    seen: list[tuple[Mask, Pick]] = []
 
-    def passing(bound: float) -> list[ConfigurationResult]:
-        if not raced:
-            return [one for one in others if one.id in values and metric.keeps(values[one.id], bound)]
-        limit = Bound(metric=metric.name, way=metric.way, value=bound)
-        return question.passing(structs.replace(lifted, bounds=(*lifted.bounds, limit)))
+    def winner_at(bound: float) -> str | None:
+        within = kept & candidates.keeping(metric, figures, bound)
+        passes = candidates.passing(among, within, refused)
+        found = seen[-1][1] if seen and candidates.stays(*seen[-1], passes) else None
+        found = found or candidates.pick_of(among, passes)
+        if found is None:
+            return None
+        seen[:] = [(passes, found)]
+        return among.results[found.chosen].id
 
-    return values, passing
+    return values, winner_at
 
 
 def _loosened(question: _Question, metric: Metric, now: float, then: float, id: str) -> Switch:
@@ -189,22 +201,6 @@ def _tightened(question: _Question, metric: Metric, now: float | None, then: flo
         gain=question.gain(id),
         text=f"{what} {metric.name} {beyond} {then:.10g} {metric.unit}: {id} wins",
     )
-
-
-def _short(metric: Metric, value: float, end: float | None, *, inward: bool) -> float:
-    """Return the shortest number between a value and another that it must not reach; else the value.
-
-    Outwards, a limit there lets the value pass but not the other; inwards, any limit beyond it keeps the
-    value out, and some let the other pass.
-    """
-    down = (metric.better == "lower") == inward
-    for digits in range(metric.digits, 7):
-        scale: int = 10**digits
-        short: float = (math.floor if down else math.ceil)(value * scale) / scale
-        beyond = short <= value if down else short >= value
-        if beyond and (end is None or (short > end if down else short < end)):
-            return short
-    return value
 
 
 # ---------------------------------------------------------------- weights

@@ -8,9 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv, chdtri, stdtrit
 
 CONFIDENCE = 0.95
@@ -20,6 +22,8 @@ CARRYING_CONFIDENCE = 0.99
 MIN_VISITS = 6
 #: An outlier is further from the median than this many scaled median absolute deviations.
 OUTLIER_MADS = 3.0
+#: The quantiles that a distribution is drawn from: every twentieth, and more of them in the tails.
+SHARES = (0.0, 0.01, 0.025, *(twentieth / 20 for twentieth in range(1, 20)), 0.975, 0.99, 1.0)
 
 _Z95 = 1.959963984540054
 _MAD_SCALE = 1.4826
@@ -68,17 +72,30 @@ def median_estimate(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     ordered = sorted(values)
     n = len(ordered)
     point = float(median(ordered))
-    if _coverage(n, 1) < confidence:
+    place = median_place(n, confidence)
+    if place is None:
         return Estimate(point=point, low=None, high=None)
+    depth, weight = place
+    low = ordered[depth - 1] + weight * (ordered[depth] - ordered[depth - 1])
+    high = ordered[n - depth] - weight * (ordered[n - depth] - ordered[n - depth - 1])
+    return Estimate(point=point, low=min(low, point), high=max(high, point))
+
+
+@cache
+def median_place(n: int, confidence: float) -> tuple[int, float] | None:
+    """Return where a median's interval ends among n sorted values: how deep, and what part of the way on.
+
+    None where n values are too few for one. The lower end lies between the values of that depth (1 is the
+    smallest) and the next; the upper end mirrors it.
+    """
+    if _coverage(n, 1) < confidence:
+        return None
     depth = 1
     while _coverage(n, depth + 1) >= confidence:
         depth += 1
     wide, narrow = _coverage(n, depth), _coverage(n, depth + 1)
     excess = (wide - confidence) / (wide - narrow)
-    weight = (n - depth) * excess / (depth + (n - 2 * depth) * excess)
-    low = ordered[depth - 1] + weight * (ordered[depth] - ordered[depth - 1])
-    high = ordered[n - depth] - weight * (ordered[n - depth] - ordered[n - depth - 1])
-    return Estimate(point=point, low=min(low, point), high=max(high, point))
+    return depth, (n - depth) * excess / (depth + (n - 2 * depth) * excess)
 
 
 @cache
@@ -196,6 +213,7 @@ def _kendall_p(n: int, score: int) -> float:
 # ---------------------------------------------------------------- percentiles over samples
 
 
+@cache
 def samples_needed(percentile: float) -> int:
     """Return how many samples can carry a percentile (in percent).
 
@@ -235,35 +253,65 @@ def percentile_estimate(
     independent ones as carry it: the slowest sample seen is then no bound of what more visits would show.
     `surely` is that number, where more is known of it than the visits show.
     """
-    visits = [visit for visit in visits if len(visit)]
-    if sum(len(visit) for visit in visits) < samples_needed(percentile):
+    return percentile_of(pooled(visits), percentile, surely)
+
+
+class Pooled(NamedTuple):
+    """Samples, each visit's and those of all together, sorted: several percentiles are read off them."""
+
+    visits: tuple[NDArray[np.float64], ...]
+    together: NDArray[np.float64]
+
+
+def pooled(visits: Sequence[Sequence[float]]) -> Pooled:
+    """Sort the samples of visits."""
+    each = tuple(np.sort(np.asarray(visit, dtype=float)) for visit in visits if len(visit))
+    return Pooled(visits=each, together=np.sort(np.concatenate(each)) if each else np.empty(0))
+
+
+def percentile_of(samples: Pooled, percentile: float, surely: float | None = None) -> Estimate | None:
+    """Return a percentile as `percentile_estimate` does."""
+    if len(samples.together) < samples_needed(percentile):
         return None
-    pooled = np.concatenate([np.asarray(visit, dtype=float) for visit in visits])
-    point = float(np.percentile(pooled, percentile))
-    if len(visits) < MIN_VISITS:
-        return Estimate(point=point, low=None, high=None)
     share = percentile / 100
-    size, shown = _effective_samples(visits, point, share)
+    point = _quantile(samples.together, share)
+    if len(samples.visits) < MIN_VISITS:
+        return Estimate(point=point, low=None, high=None)
+    size, shown = _effective_samples(samples.visits, point, share)
     hits = share * size
     tail = (1 - CONFIDENCE) / 2
-    low_share = float(betaincinv(hits, size - hits + 1, tail))
-    high_share = float(betaincinv(hits + 1, size - hits, 1 - tail))
-    low, high = np.quantile(pooled, [low_share, high_share])
+    low = _quantile(samples.together, float(betaincinv(hits, size - hits + 1, tail)))
+    high = _quantile(samples.together, float(betaincinv(hits + 1, size - hits, 1 - tail)))
     sure = shown if surely is None else surely
     reached = percentile <= 50 or sure >= samples_needed(percentile)
-    return Estimate(
-        point=point, low=min(float(low), point), high=max(float(high), point) if reached else None
-    )
+    return Estimate(point=point, low=min(low, point), high=max(high, point) if reached else None)
 
 
-def _effective_samples(visits: Sequence[Sequence[float]], point: float, share: float) -> tuple[float, float]:
-    """Return how many independent samples the visits' samples are worth, never more than there are.
+def quantiles(visits: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """Return the quantiles at `SHARES` of all visits' samples together, for a picture; none of no samples."""
+    together = pooled(visits).together
+    return tuple(_quantile(together, share) for share in SHARES) if len(together) else ()
+
+
+def _quantile(ordered: NDArray[np.float64], share: float) -> float:
+    """Return a quantile of sorted values (Hyndman & Fan 1996, type 7), rounded as `numpy.quantile` does."""
+    at = (len(ordered) - 1) * share
+    below = math.floor(at)
+    part = at - below
+    a, b = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    return b - (b - a) * (1 - part) if part >= 0.5 else a + (b - a) * part
+
+
+def _effective_samples(
+    visits: Sequence[NDArray[np.float64]], point: float, share: float
+) -> tuple[float, float]:
+    """Return how many independent samples the visits' sorted samples are worth, never more than there are.
 
     The first figure is the estimate, for an interval that leaves as much to each side; the second is what
     they are worth with 95 % confidence, given that a variance between few visits is itself uncertain.
     """
     sizes = np.array([len(visit) for visit in visits], dtype=float)
-    below = np.array([np.count_nonzero(np.asarray(visit) <= point) for visit in visits], dtype=float)
+    below = np.array([visit.searchsorted(point, side="right") for visit in visits], dtype=float)
     total, count = sizes.sum(), len(visits)
     residuals = (below - below.sum() / total * sizes) / total
     variance = count / (count - 1) * float((residuals**2).sum())

@@ -12,10 +12,11 @@ from perftool.analysis import accuracy, stats
 from perftool.analysis.evidence import (
     NS_PER_MS,
     Evidence,
+    Files,
     by_round,
-    confirm_rounds,
     disturbed,
     energy_per_image_j,
+    filed,
     gather,
     gather_again,
     median_latency_ms,
@@ -47,7 +48,7 @@ from perftool.journal import (
     MEASURING,
     Run,
 )
-from perftool.record import Compiled, Evaluated, Failed, Offered, Visited
+from perftool.record import Compiled, Evaluated, Visited
 from perftool.spec import Closed, Configuration, Explicit
 
 _BYTES_PER_MB = 1e6
@@ -73,7 +74,8 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     series: dict[str, Series] = {}
     placed: list[Placed] = []
     everything = (*planned.configurations, *(one.configuration for one in planned.left_out))
-    evidence = _gathered(run, everything)
+    files = filed(run)
+    evidence = _gathered(files, everything)
     rooflines = rooflines_of(records)
     for configuration in everything:
         found = evidence[configuration.id]
@@ -94,42 +96,40 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
         layers=layer_profiles(records, rooflines),
-        again=_again(run, everything, compared, rooflines),
+        again=_again(files, everything, compared, rooflines),
         rooflines=tuple(rooflines.values()),
         placed=tuple(placed),
     )
 
 
-def _gathered(run: Run, everything: Sequence[Configuration]) -> dict[str, Evidence]:
+def _gathered(files: Files, everything: Sequence[Configuration]) -> dict[str, Evidence]:
     """Gather each configuration's evidence; of those that no child was asked for, once for each file.
 
     A space of thousands that a search visits a hundred of is looked at after every visit.
     """
-    asked = {
-        entry.record.subject if isinstance(entry.record, Failed) else entry.record.configuration
-        for entry in run.entries
-        if isinstance(entry.record, Compiled | Visited | Offered | Failed)
-    }
     unasked: dict[str, Evidence] = {}
     found: dict[str, Evidence] = {}
     for one in everything:
-        if one.id not in asked and one.weight_format in unasked:
+        if one.id not in files.about and one.weight_format in unasked:
             found[one.id] = unasked[one.weight_format]
             continue
-        found[one.id] = gather(run, one)
-        if one.id not in asked:
+        found[one.id] = gather(files, one)
+        if one.id not in files.about:
             unasked[one.weight_format] = found[one.id]
     return found
 
 
 def _again(
-    run: Run, everything: Sequence[Configuration], compared: _Compared, rooflines: Mapping[str, Roofline]
+    files: Files,
+    everything: Sequence[Configuration],
+    compared: _Compared,
+    rooflines: Mapping[str, Roofline],
 ) -> dict[str, Again]:
     """Summarize what each confirmation measured, by the choice that it confirms."""
     found: dict[str, Again] = {}
-    for id, rounds in confirm_rounds(run).items():
+    for id, rounds in files.confirming.items():
         named = {name for one in rounds for name in one.configurations}
-        evidence = {one.id: (one, gather_again(run, one, rounds)) for one in everything if one.id in named}
+        evidence = {one.id: (one, gather_again(files, one, rounds)) for one in everything if one.id in named}
         visits = [visit for _, seen in evidence.values() for visit in seen.visits]
         limited = {
             name: under(_result(one, seen, {}, compared, None), _series(seen), seen, rooflines)
@@ -154,6 +154,7 @@ def _series(found: Evidence) -> Series:
         latency_sync_ms=by_round(found.sync, median_latency_ms),
         end_to_end_fps=by_round(found.end_to_end, throughput_fps),
         energy_j=_energy_by_round(found.closed),
+        quantiles_ms=stats.quantiles(_milliseconds(found.closed)),
         disturbed=frozenset(
             visit.round for visit in (*found.closed, *found.sync, *found.end_to_end) if disturbed(visit)
         ),
@@ -174,7 +175,8 @@ def _result(
     under = [visit for visit in found.visits if isinstance(visit.load, Closed)]
     speeds = [throughput_fps(visit) for visit in found.closed]
     latency, intervals = _latency(found.closed)
-    latency_sync, sync_intervals = _latency(found.sync)
+    alone = (latency, intervals) if found.sync is found.closed else _latency(found.sync)
+    latency_sync, sync_intervals = alone
     end_to_end = [throughput_fps(visit) for visit in found.end_to_end]
     inside = _drift_inside(found.closed)
     cold = [one.compile_ns for one in found.compiled if not one.loaded_from_cache]
@@ -266,8 +268,9 @@ def _requested(configuration: Configuration, compiled: Compiled | None) -> Reque
 def _latency(visits: Sequence[Visited]) -> tuple[Latency | None, LatencyIntervals | None]:
     if not visits:
         return None, None
-    samples = [[value / NS_PER_MS for value in visit.latencies_ns] for visit in visits]
-    found = {percentile: stats.percentile_estimate(samples, percentile) for percentile in (50, 90, 95, 99)}
+    samples = _milliseconds(visits)
+    pooled = stats.pooled(samples)
+    found = {percentile: stats.percentile_of(pooled, percentile) for percentile in (50, 90, 95, 99)}
     points = {key: estimate.point if estimate else None for key, estimate in found.items()}
     count = sum(len(visit) for visit in samples)
     mean = sum(sum(visit) for visit in samples) / count
@@ -275,6 +278,10 @@ def _latency(visits: Sequence[Visited]) -> tuple[Latency | None, LatencyInterval
         Latency(p50=points[50], p90=points[90], p95=points[95], p99=points[99], mean=mean, n=count),
         LatencyIntervals(p50=found[50], p90=found[90], p95=found[95], p99=found[99]),
     )
+
+
+def _milliseconds(visits: Sequence[Visited]) -> list[list[float]]:
+    return [[value / NS_PER_MS for value in visit.latencies_ns] for visit in visits]
 
 
 def _peaks(found: Evidence) -> list[int | None]:

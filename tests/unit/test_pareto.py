@@ -1,11 +1,12 @@
 """The front: worked by hand, and by property."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from journals import Journal, Measured, nine
 
 from perftool.analysis.metrics import LATENCY, LATENCY_SYNC, MEMORY, THROUGHPUT
-from perftool.analysis.pareto import compared, dominates, front, trade_off
+from perftool.analysis.pareto import compared, dominates, front, trade_off, undominated
 from perftool.analysis.summary import summarize
 
 POINTS = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
@@ -63,3 +64,10 @@ def test_dominance_is_a_strict_order(
     assert not (dominates(a, b) and dominates(b, a))
     if dominates(a, b) and dominates(b, c):
         assert dominates(a, c)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), max_size=40))
+def test_what_is_not_dominated_is_found_at_once(points: list[tuple[int, ...]]) -> None:
+    rows = np.array(points, dtype=float).reshape(len(points), 3)
+    expected = [not any(dominates(other, point) for other in points) for point in points]
+    assert undominated(rows).tolist() == expected
