@@ -18,6 +18,7 @@ NAMES = (
     "evaluation",
     "accuracy_control",
     "racing",
+    "scale",
     "search",
     "agreement",
     "repeatability",

@@ -35,7 +35,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write a run's figures, tables and plots again."""
+    """Write a run's page, figures, tables and plots again."""
     from perftool.cli.outcome import look, write_report
 
     formats = [one.value for one in data or ()]
@@ -49,7 +49,7 @@ def report(
         mlflow = tracking.check(mlflow)
     target = to or options.run_folder(run)
     summary, recommendation = look(run)
-    written = write_report(target, summary, recommendation)
+    written = write_report(target, summary, recommendation, run)
     if formats:
         written += write_data(run, target, summary, recommendation, formats)
     for path in written:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
 #: Where a label may lie, as seen from its point: directions, at growing distances (in points).
 _DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
@@ -15,6 +17,8 @@ _RING = 17.0
 _LINE = 2.0
 
 Point = tuple[float, float]
+#: Boxes on the canvas, a row each: left, low, right, high.
+Boxes = NDArray[np.float64]
 
 
 def place(
@@ -36,10 +40,10 @@ def place(
     figure.draw_without_rendering()
     scale = figure.dpi / 72
     frame = axes.get_window_extent()
-    taken = [_square(_pixels(axes, *point), _MARKER * scale) for point in points]
-    taken += [_stroke(_pixels(axes, *a), _pixels(axes, *b), _LINE * scale) for a, b in lines]
+    taken = [_squares(axes, points, _MARKER * scale), _strokes(axes, lines, _LINE * scale)]
     if ringed is not None:
-        taken.append(_square(_pixels(axes, *ringed), _RING * scale))
+        taken.append(_squares(axes, [ringed], _RING * scale))
+    covered = np.concatenate(taken)
     for x, y, text in texts:
         label = axes.annotate(
             text,
@@ -55,7 +59,7 @@ def place(
         at = _pixels(axes, x, y)
         best = min(
             (
-                (_cost(box, taken, frame) + scale**2 * distance, index, box, dx * distance, dy * distance)
+                (_cost(box, covered, frame) + scale**2 * distance, index, box, dx * distance, dy * distance)
                 for distance in _DISTANCES
                 for index, (dx, dy) in enumerate(_DIRECTIONS)
                 for box in [_box(at, size.width, size.height, dx, dy, distance * scale)]
@@ -66,7 +70,7 @@ def place(
         _align(label, *_DIRECTIONS[index], across, up)
         if label.arrow_patch is not None:
             label.arrow_patch.set_visible(max(abs(across), abs(up)) >= _FAR)
-        taken.append(box)
+        covered = np.concatenate([covered, [box.extents]])
 
 
 def _pixels(axes: Axes, x: float, y: float) -> Point:
@@ -74,14 +78,17 @@ def _pixels(axes: Axes, x: float, y: float) -> Point:
     return float(across), float(up)
 
 
-def _square(centre: Point, side: float) -> Bbox:
-    return Bbox.from_bounds(centre[0] - side / 2, centre[1] - side / 2, side, side)
+def _squares(axes: Axes, centres: Sequence[Point], side: float) -> Boxes:
+    """Return squares around points."""
+    at = axes.transData.transform(np.array(centres, dtype=float).reshape(-1, 2))
+    return np.hstack([at - side / 2, at + side / 2])
 
 
-def _stroke(start: Point, end: Point, width: float) -> Bbox:
-    left, right = sorted((start[0], end[0]))
-    low, high = sorted((start[1], end[1]))
-    return Bbox.from_extents(left - width / 2, low - width / 2, right + width / 2, high + width / 2)
+def _strokes(axes: Axes, lines: Sequence[tuple[Point, Point]], width: float) -> Boxes:
+    """Return what upright and level lines of a width cover."""
+    ends = np.array(lines, dtype=float).reshape(-1, 2)
+    at = axes.transData.transform(ends).reshape(-1, 2, 2)
+    return np.hstack([at.min(axis=1) - width / 2, at.max(axis=1) + width / 2])
 
 
 def _box(at: Point, width: float, height: float, dx: int, dy: int, distance: float) -> Bbox:
@@ -91,17 +98,17 @@ def _box(at: Point, width: float, height: float, dx: int, dy: int, distance: flo
     return Bbox.from_bounds(left, low, width, height)
 
 
-def _cost(box: Bbox, taken: Sequence[Bbox], frame: Bbox) -> float:
+def _cost(box: Bbox, covered: Boxes, frame: Bbox) -> float:
     """Count the area that a label would cover, and what would stick out of the axes."""
-    covered = sum(_overlap(box, other) for other in taken)
-    outside = box.width * box.height - _overlap(box, frame)
-    return covered + 4 * outside
+    outside = box.width * box.height - _overlap(box, np.array([frame.extents]))
+    return _overlap(box, covered) + 4 * outside
 
 
-def _overlap(one: Bbox, other: Bbox) -> float:
-    width = min(one.x1, other.x1) - max(one.x0, other.x0)
-    height = min(one.y1, other.y1) - max(one.y0, other.y0)
-    return width * height if width > 0 and height > 0 else 0.0
+def _overlap(one: Bbox, others: Boxes) -> float:
+    """Return the area that a box shares with others, all together."""
+    low = np.maximum(one.extents[:2], others[:, :2])
+    high = np.minimum(one.extents[2:], others[:, 2:])
+    return float(np.clip(high - low, 0, None).prod(axis=1).sum())
 
 
 def _align(label: Text, dx: int, dy: int, across: float, up: float) -> None:

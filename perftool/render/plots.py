@@ -23,8 +23,9 @@ from perftool.render.numbers import plain
 from perftool.render.open_load import Curve, latency_against_rate
 from perftool.render.plotting import (
     FRONT,
+    LIMIT,
     draw_legend,
-    draw_point,
+    draw_points,
     draw_ring,
     figure_of,
     interval_lines,
@@ -98,7 +99,7 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
     axes = figure.add_subplot()
     positions = {one.id: (value_of(across, one), value_of(up, one)) for one in shown}
     logarithmic(axes, [x for x, _ in positions.values()])
-    best = pareto.front([one for one in summary.configurations if one in shown], (up, across))
+    best = pareto.front([one for one in summary.configurations if one.id in positions], (up, across))
     front = [positions[id] for id in best]
     axes.step(
         [x for x, _ in front],
@@ -109,8 +110,7 @@ def throughput_against_latency(summary: Summary, recommendation: Recommendation)
         lw=1.2,
         zorder=1,
     )
-    for one in shown:
-        draw_point(axes, one, across.read(one), up.read(one), faint=one.dropped is not None)
+    draw_points(axes, [(one, across.read(one), up.read(one), one.dropped is not None) for one in shown])
     draw_ring(axes, positions.get(recommendation.id or ""))
     axes.set_xlabel("latency per request under load, p50 (ms)")
     axes.set_ylabel("throughput (images/s)")
@@ -246,14 +246,20 @@ def accuracy_against_speed(summary: Summary, recommendation: Recommendation) -> 
     axes.axhline(0, color="#777777", lw=0.8, zorder=0)
     limit = bound_on(recommendation.limits, metrics.DROP)
     if labelled and limit is not None:
-        axes.axhline(limit, color="#CC79A7", lw=1.2, linestyle=":", zorder=0)
+        axes.axhline(limit, color=LIMIT, lw=1.2, linestyle=":", zorder=0)
     fastest: dict[str, str] = {}
     for id, (one, speed, _) in points.items():
         key = f"{one.device} {one.precision}"
         if key not in fastest or speed.point > points[fastest[key]][1].point:
             fastest[key] = id
-    for id, (one, speed, loss) in points.items():
-        draw_point(axes, one, speed, loss, faint=id not in fastest.values() or one.dropped is not None)
+    named_ones = set(fastest.values())
+    draw_points(
+        axes,
+        [
+            (one, speed, loss, id not in named_ones or one.dropped is not None)
+            for id, (one, speed, loss) in points.items()
+        ],
+    )
     positions = {id: (speed.point, loss.point) for id, (_, speed, loss) in points.items()}
     draw_ring(axes, positions.get(recommendation.id or ""))
     axes.margins(x=0.12, y=0.12)

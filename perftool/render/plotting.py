@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
@@ -50,6 +51,7 @@ LOOKS: dict[str, Look] = {
 }
 _CHOICE = "#000000"
 FRONT = "#555555"
+LIMIT = "#CC79A7"
 
 
 @contextmanager
@@ -99,6 +101,32 @@ def logarithmic(axes: Axes, values: Sequence[float]) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+#: A configuration, its two figures, and whether it is drawn faintly, without intervals.
+Drawn = tuple[ConfigurationResult, Estimate | None, Estimate | None, bool]
+#: More points than this are drawn together, as pixels in an SVG too: apart they would take minutes.
+_CROWD = 400
+
+
+def draw_points(axes: Axes, points: Sequence[Drawn]) -> None:
+    """Draw configurations with their intervals; a crowd in one go for each look."""
+    if len(points) <= _CROWD:
+        for result, x, y, faint in points:
+            draw_point(axes, result, x, y, faint=faint)
+        return
+    looks: dict[tuple[str, bool], list[Drawn]] = {}
+    for point in points:
+        looks.setdefault((point[0].precision, point[3]), []).append(point)
+    for (precision, faint), members in looks.items():
+        if not faint:
+            lines = [line for _, x, y, _ in members for line in interval_lines(x, y)]
+            colour = LOOKS[precision].colour
+            axes.add_collection(
+                LineCollection(lines, colors=colour, lw=1.0, alpha=0.4, zorder=2, rasterized=True)
+            )
+        at = [(x.point, y.point) for _, x, y, _ in members if x is not None and y is not None]
+        _mark(axes, precision, at, faint=faint, rasterized=True)
+
+
 def draw_point(
     axes: Axes, result: ConfigurationResult, x: Estimate | None, y: Estimate | None, *, faint: bool = False
 ) -> None:
@@ -109,9 +137,16 @@ def draw_point(
         for start, end in interval_lines(x, y):
             across, up = zip(start, end, strict=True)
             axes.plot(across, up, color=look.colour, lw=1.0, alpha=0.6, zorder=2)
+    _mark(axes, result.precision, [(x.point, y.point)], faint=faint)
+
+
+def _mark(
+    axes: Axes, precision: str, points: Sequence[Point], *, faint: bool, rasterized: bool = False
+) -> None:
+    look = LOOKS[precision]
     axes.plot(
-        [x.point],
-        [y.point],
+        [x for x, _ in points],
+        [y for _, y in points],
         marker=look.marker,
         color=look.colour,
         markersize=5 if faint else look.size,
@@ -121,6 +156,7 @@ def draw_point(
         linestyle="none",
         alpha=0.7 if faint else 1.0,
         zorder=3,
+        rasterized=rasterized,
     )
 
 
@@ -175,7 +211,7 @@ def draw_legend(
         handles.append(Line2D([], [], color=FRONT, linestyle="--", lw=1.2, label="front of these two"))
     if limit is not None:
         label = f"limit: {limit:g} pp"
-        handles.append(Line2D([], [], color="#CC79A7", linestyle=":", lw=1.2, label=label))
+        handles.append(Line2D([], [], color=LIMIT, linestyle=":", lw=1.2, label=label))
     if recommendation.id is not None:
         handles.append(_circle("choice", _CHOICE, 12, 1.6))
     handles.append(Line2D([], [], color="#777777", lw=1.0, label="95 % interval"))

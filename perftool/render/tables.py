@@ -248,6 +248,18 @@ def not_measured(summary: Summary) -> Table:
 
 
 def choice(summary: Summary, recommendation: Recommendation) -> Panel:
+    """Return the recommendation under its objective and limits."""
+    lines = choice_lines(summary, recommendation)
+    title = "recommendation" if recommendation.id else "nothing passes the limits"
+    asked = asked_for(recommendation)
+    if len(title) + len(asked) > _LONGEST_TITLE:
+        lines.insert(0, Text(f"asked: {asked}"))
+    else:
+        title += f": {asked}"
+    return Panel(Text("\n").join(lines), title=Text(title), title_align="left")
+
+
+def choice_lines(summary: Summary, recommendation: Recommendation) -> list[Text]:
     """Return the recommendation: what, why, the gains, the properties, and what is not certain."""
     chosen = next((one for one in summary.configurations if one.id == recommendation.id), None)
     lines = [Text(plain(recommendation.reason))]
@@ -266,13 +278,7 @@ def choice(summary: Summary, recommendation: Recommendation) -> Panel:
     lines += [Text(plain(one.text)) for one in recommendation.stability]
     lines += [Text(plain(f"open: {text}")) for text in recommendation.open]
     lines += [Text(plain(f"warning: {text}"), style="yellow") for text in recommendation.warnings]
-    title = "recommendation" if chosen else "nothing passes the limits"
-    asked = plain(_asked(recommendation))
-    if len(title) + len(asked) > _LONGEST_TITLE:
-        lines.insert(0, Text(f"asked: {asked}"))
-    else:
-        title += f": {asked}"
-    return Panel(Text("\n").join(lines), title=Text(title), title_align="left")
+    return lines
 
 
 def _claimed(recommendation: Recommendation) -> Iterator[str]:
@@ -314,7 +320,7 @@ def _literal(result: ConfigurationResult) -> str:
     return f"{{{pairs}}}"
 
 
-def _asked(recommendation: Recommendation) -> str:
+def asked_for(recommendation: Recommendation) -> str:
     """Say under which objective and limits the choice was made."""
     limits = recommendation.limits
     parts: list[str] = [told(recommendation.objective)]
@@ -330,7 +336,7 @@ def _asked(recommendation: Recommendation) -> str:
         parts.append(f"memory <= {limits.memory_mb:g} MB")
     for bound in limits.bounds:
         parts.append(f"{bound.metric} {bound.way} {bound.value:g} {metrics.named(bound.metric).unit}")
-    return ", ".join(parts)
+    return plain(", ".join(parts))
 
 
 def rejections(recommendation: Recommendation) -> Table:

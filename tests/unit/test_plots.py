@@ -76,6 +76,26 @@ def test_the_heat_map_has_a_panel_for_each_precision_and_shows_gaps() -> None:
     assert sum(patch.get_hatch() is not None for axes in panels for patch in axes.patches) == 16 - 9
 
 
+def test_a_crowd_is_drawn_together_and_only_its_best_are_labelled() -> None:
+    summary = summarize(forty())
+    crowd = [
+        msgspec.structs.replace(one, id=f"{one.id}-{copy}")
+        for copy in range(15)
+        for one in summary.configurations
+    ]
+    summary = msgspec.structs.replace(
+        summary,
+        configurations=tuple(crowd),
+        series={**summary.series, **{one.id: summary.series[one.id.rpartition("-")[0]] for one in crowd}},
+    )
+    with matplotlib.rc_context(STYLE):
+        figure = throughput_against_latency(summary, choose(summary, "throughput", Limits()))
+    assert figure is not None
+    axes = figure.axes[0]
+    assert len(axes.lines) < 10 and len(axes.collections) <= 5
+    assert sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() != "None") >= len(crowd)
+
+
 def test_nothing_measured_is_no_picture() -> None:
     assert pictures(Journal((Measured(rounds=0, failed="killed"),)).run()) == {}
 

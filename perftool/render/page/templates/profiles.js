@@ -1,0 +1,97 @@
+"use strict";
+// Where the time goes: layers, and how near to the device's limits they and the configurations come.
+
+perftool.MOST_LAYERS = 30;
+
+perftool.layerBars = (profile, by) => {
+  if (by !== "layers") return profile[by].map(({ name, time_us: time, share, layers }) => ({ name, time, share,
+    more: `${layers} layer${layers === 1 ? "" : "s"}` }));
+  return profile.layers.map(({ name, type, precision, kernel, share, time_us: time }) => ({ name, time: time.point, share,
+    more: `${type}, ${precision}, ${kernel}` }));
+};
+
+perftool.layers = () => {
+  const { layers: profiles, rows } = perftool.content;
+  if (!perftool.reveal("layers", profiles.length)) return;
+  const profile = profiles[Number(document.getElementById("layers-profile").value) || 0];
+  const by = document.getElementById("layers-by").value;
+  const bars = perftool.layerBars(profile, by).sort((a, b) => b.time - a.time);
+  const shown = bars.slice(0, perftool.MOST_LAYERS).reverse();
+  const short = (name) => (name.length > 34 ? `…${name.slice(-33)}` : name);
+  const row = rows.id.indexOf(profile.id);
+  const look = perftool.lookOf(row < 0 ? "default" : rows.precision[row]);
+  perftool.draw("layers-chart", [{ type: "bar", orientation: "h", x: shown.map((bar) => bar.time / 1000),
+    y: shown.map((_, at) => at), marker: { color: look.colour }, hovertemplate: "%{text}<extra></extra>", textposition: "none",
+    text: shown.map((bar) => perftool.inert(bar.name) + "<br>" + perftool.inert(bar.more) + "<br>" +
+      `${(bar.time / 1000).toPrecision(3)} ms, ${perftool.percent(bar.share)} of the layers' time`) }],
+  { height: 22 * shown.length + 90, xaxis: perftool.axis("time in one inference of a batch (ms)"), showlegend: false, bargap: 0.25,
+    yaxis: { tickvals: shown.map((_, at) => at), ticktext: shown.map((bar) => perftool.inert(short(bar.name))),
+      automargin: true, tickfont: { size: 11 }, showgrid: false, zeroline: false, fixedrange: true } });
+  const more = bars.length - shown.length;
+  perftool.setText("layers-more", more > 0 ? `and ${more} more, which are shorter; the table has all` : "");
+  perftool.setText("layers-told", `${profile.id}: without counters ${perftool.ms(profile.plain_ms)}, with them ` +
+    `${perftool.ms(profile.counted_ms)}, layers added up ${perftool.ms(profile.sum_ms)}, over ${profile.inferences} inferences. ` +
+    `Changing precision or layout: ${perftool.percent(profile.transitions.share)} of the time.`);
+  perftool.fill("layers-advice", profile.advice.map(({ text, reason, gain }) =>
+    perftool.element("li", {}, `${text}: ${reason}` + (gain === null ? "" : ` (at most ${gain.toFixed(2)}x)`))));
+  perftool.layerTable(profile);
+};
+
+// A share is 0 to 1 of the whole.
+perftool.percent = (share) => `${(100 * share).toFixed(1)} %`;
+perftool.ms = ({ point, low, high }) => `${point.toPrecision(4)} ms` +
+  (low === null || high === null ? "" : ` (${low.toPrecision(4)} to ${high.toPrecision(4)})`);
+
+perftool.layerTable = (profile) => {
+  const cells = profile.layers.map((layer) => [layer.name, layer.type, layer.precision, layer.block,
+    layer.output_shape.join("x"), (layer.time_us.point / 1000).toPrecision(3), perftool.percent(layer.share),
+    layer.gflops === null ? "–" : layer.gflops.toPrecision(3),
+    layer.of_limit === null ? "–" : `${layer.of_limit.toFixed(0)} %`]);
+  perftool.fill("layers-rows", cells.map((line) => perftool.element("tr", {}, ...line.map((cell, at) =>
+    perftool.element("td", { class: at > 4 ? "number" : "" }, cell)))));
+};
+
+// ---------------------------------------------------------------- roofline
+
+perftool.RUNS_AS = { f32: "FP32", f16: "FP16", bf16: "BF16", int8: "INT8", i8: "INT8", u8: "INT8" };
+
+perftool.roofline = (chosen) => {
+  const { rooflines, placed, layers: profiles, rows } = perftool.content;
+  if (!perftool.reveal("roofline", rooflines.length)) return;
+  const roof = rooflines[Number(document.getElementById("roofline-device").value) || 0];
+  const device = new Map(rows.id.map((id, row) => [id, rows.device[row]]));
+  const here = placed.filter((one) => (device.get(one.id) ?? roof.device) === roof.device);
+  const parts = profiles.filter((profile) => profile.device === roof.device)
+    .flatMap((profile) => profile.layers.filter((layer) => layer.intensity && layer.gflops)).slice(0, 600);
+  const highest = roof.ceilings.length ? roof.ceilings[0].gflops.point : 1;
+  const width = roof.bandwidth_gb_s.point;
+  const all = [...here.map((one) => one.intensity), ...parts.map((one) => one.intensity), highest / width];
+  const from = Math.min(...all, 1) / 2;
+  const to = Math.max(...all) * 3;
+  const traces = roof.ceilings.map(({ precision, kernel, gflops }) => {
+    const knee = gflops.point / width;
+    const xs = [from, ...(knee > from && knee < to ? [knee] : []), to];
+    const look = perftool.lookOf(perftool.RUNS_AS[precision]);
+    return { x: xs, y: xs.map((x) => Math.min(gflops.point, width * x)), mode: "lines", type: "scatter",
+      name: perftool.inert(`${precision}: ${gflops.point.toPrecision(3)} GFLOP/s (${kernel})`),
+      line: { color: look.colour, width: 2 }, hoverinfo: "skip" };
+  });
+  if (parts.length) {
+    traces.push({ x: parts.map((one) => one.intensity), y: parts.map((one) => one.gflops), mode: "markers", type: "scatter",
+      name: "layers", text: parts.map((one) => perftool.inert(one.name)), hovertemplate: "%{text}<extra></extra>",
+      marker: { size: 5, opacity: 0.5, color: parts.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).colour) } });
+  }
+  traces.push({ x: here.map((one) => one.intensity), y: here.map((one) => one.gflops.point), mode: "markers", type: "scatter",
+    name: "configurations", hovertemplate: "%{text}<extra></extra>",
+    text: here.map((one) => perftool.inert(one.id) + "<br>" + perftool.inert(one.words)),
+    marker: { size: 11, line: { width: 1, color: perftool.token("paper") },
+      color: here.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).colour),
+      symbol: here.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).symbol) } });
+  const mine = here.find((one) => chosen !== null && one.id === rows.id[chosen]);
+  if (mine) traces.push(perftool.ring(mine.intensity, mine.gflops.point));
+  const log = (title) => ({ ...perftool.axis(title), type: "log", dtick: 1 });
+  perftool.draw("roofline-chart", traces, { height: 480, xaxis: log("operations per byte"), yaxis: log("GFLOP/s") });
+  perftool.setText("roofline-told", `${roof.device}: memory ${width.toPrecision(3)} GB/s; measured ${roof.measured}.`);
+  const told = here.filter((one) => one === mine).concat(here.filter((one) => one !== mine)).slice(0, 8);
+  perftool.fill("roofline-words", told.map((one) => perftool.element("li", {}, `${one.id}: ${one.words}`)));
+};

@@ -1,0 +1,188 @@
+"use strict";
+// Figures and reasons in words. Names come from outside: they are only ever set as text.
+
+perftool.content = JSON.parse(document.getElementById("content").textContent);
+
+perftool.column = (name) => perftool.content.columns.find((column) => column.name === name);
+
+perftool.fixed = (value, digits) => {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+};
+
+// A figure of a row with half the width of its interval, to as many digits as that carries.
+perftool.figure = (name, row) => {
+  const { point, low, high } = perftool.content.rows.figures[name];
+  const { digits } = perftool.column(name);
+  if (point[row] === null) return "–";
+  if (low[row] === point[row] && high[row] === null) return `≥${perftool.fixed(point[row], digits)}`;
+  if (low[row] === null || high[row] === null || low[row] === high[row]) return perftool.fixed(point[row], digits);
+  const half = (high[row] - low[row]) / 2;
+  const decimals = Math.min(Math.max(1 - Math.floor(Math.log10(half)), 0), digits + 1);
+  return `${perftool.fixed(point[row], decimals)} ±${half.toFixed(decimals)}`;
+};
+
+perftool.interval = (name, row) => {
+  const { low, high } = perftool.content.rows.figures[name];
+  const { digits } = perftool.column(name);
+  if (low[row] === null || high[row] === null) return "";
+  return ` (${perftool.fixed(low[row], digits)} to ${perftool.fixed(high[row], digits)})`;
+};
+
+perftool.times = ({ point, low, high }) =>
+  `${point.toFixed(2)}x` + (low === null || high === null ? "" : ` (${low.toFixed(2)}x to ${high.toFixed(2)}x)`);
+
+// A limit as it is written: as many digits as it was given.
+perftool.limitText = (control, bound) => `${control.called} ${control.way} ${bound} ${control.unit}`;
+
+// The row of the page's table that a candidate is.
+perftool.rowOf = (candidate) => perftool.content.candidates[candidate];
+perftool.idOf = (candidate) => perftool.content.rows.id[perftool.rowOf(candidate)];
+
+perftool.complexity = (row) => {
+  const { rows } = perftool.content;
+  const unknown = (value) => (value === null ? Infinity : value);
+  const memory = rows.figures.peak_rss ? rows.figures.peak_rss.point[row] : null;
+  return [unknown(rows.streams[row]), rows.batch[row], unknown(rows.requests[row]),
+    memory === null ? Infinity : Number(memory.toPrecision(2))];
+};
+
+perftool.moreComplex = (row, than) => {
+  const mine = perftool.complexity(row);
+  const its = perftool.complexity(than);
+  const at = mine.findIndex((value, place) => value !== its[place]);
+  return ["more streams", "a larger batch", "more requests in flight", "more memory"][at] || "no simpler";
+};
+
+perftool.among = (found) => {
+  const count = found.passes.filter(Boolean).length;
+  return count === 1 ? "the only configuration that passes" : `of the ${count} that pass`;
+};
+
+// Why this one, in the words of `perftool recommend`.
+perftool.whyChosen = (found) => {
+  const { objective, band } = perftool.content;
+  const { leader, chosen } = found;
+  const among = perftool.among(found);
+  const only = among.startsWith("the only");
+  if (chosen === leader) {
+    const undecided = found.passes.flatMap((is, row) => (is && "ub".includes(found.standing(row)) ? [row] : []));
+    const against = undecided.length === 1 ? perftool.idOf(undecided[0]) : `${undecided.length} others`;
+    return (only ? among : `${objective.superlative} ${among}`) +
+      (undecided.length ? `; undecided against ${against}, so the better point estimate wins` : "");
+  }
+  const more = perftool.moreComplex(perftool.rowOf(leader), perftool.rowOf(chosen));
+  return `tied within ${Math.round(100 * band)}% with ${perftool.idOf(leader)}, the ${objective.superlative} ` +
+    `${among}, and simpler (${more} there)`;
+};
+
+// Why a candidate is not chosen under the present limits.
+perftool.whyNot = (found, candidate) => {
+  const { foreseen } = perftool.content;
+  if (found.chosen === candidate) return "";
+  const misses = perftool.missesOf(candidate);
+  if (misses.length) return misses.join("; ");
+  if (found.refused.has(candidate)) return perftool.refusalText(found.refused.get(candidate));
+  const row = perftool.rowOf(candidate);
+  if (!found.passes[candidate]) return perftool.content.rows.dropped[row] || "";
+  const kind = found.standing(candidate);
+  if ("lt".includes(kind)) {
+    const chosen = perftool.rowOf(found.chosen);
+    return `tied with ${perftool.idOf(found.chosen)}, ${perftool.moreComplex(row, chosen)}`;
+  }
+  return `${kind === "w" ? "beaten by" : "undecided against"} ${perftool.idOf(found.leader)}`;
+};
+
+perftool.missText = (control, value, bound) => {
+  if (value === null) return `${control.called} not measured`;
+  let text = "";
+  for (let digits = control.digits; digits < 7; digits += 1) {
+    text = value.toFixed(digits);
+    if (!perftool.keeps(Number(text), control.way, bound)) break;
+  }
+  return `${control.called} ${text} ${control.unit} ${control.way === "<=" ? ">" : "<"} ${bound} ${control.unit}`;
+};
+
+perftool.missesOf = (candidate) => {
+  const { foreseen } = perftool.content;
+  return foreseen.controls
+    .filter(({ metric }) => perftool.bounds[metric] !== undefined)
+    .filter(({ metric, way }) => !perftool.keeps(foreseen.columns[metric][candidate], way, perftool.bounds[metric]))
+    .map((control) => {
+      const value = foreseen.columns[control.metric][candidate];
+      return perftool.missText(control, value, perftool.bounds[control.metric]);
+    });
+};
+
+perftool.refusalText = (refusal) => {
+  const { foreseen } = perftool.content;
+  const beaten = refusal.beaten.map((candidate) => `beaten by ${perftool.idOf(candidate)}`);
+  const missed = refusal.missed.map(({ metric, bound }) => {
+    const control = foreseen.controls.find((one) => one.metric === metric);
+    return `misses ${perftool.limitText(control, bound)}`;
+  });
+  return `not confirmed: in ${refusal.rounds} fresh rounds ${[...beaten, ...missed].join("; ")}`;
+};
+
+// Why a choice is not confirmed; null where it is. `fresh` is undefined where it has no rounds that count.
+perftool.whyUnconfirmed = (found) => {
+  const { foreseen, least_rounds: least } = perftool.content;
+  const { never, exhausted, elsewhere, not_made: notMade, choices, again } = foreseen.unconfirmed;
+  const takes = `an interval takes ${least}`;
+  if (found.fresh) {
+    const { rounds, shared } = found.fresh;
+    if (rounds < least) return `${rounds} fresh rounds, and ${takes}`;
+    const had = found.runnerUp === null ? least : shared[found.runnerUp] || 0;
+    if (had >= least) return null;
+    const where = had ? `in ${had} of the fresh rounds, and ${takes}` : "not in the fresh rounds";
+    return `its runner-up ${perftool.idOf(found.runnerUp)} was ${where}`;
+  }
+  if (never) return never;
+  const begun = foreseen.fresh.find((one) => one.candidate === found.chosen);
+  if (begun) return begun.why;
+  if (found.refused.size >= choices) return exhausted;
+  const names = new Set([...found.refused.keys()].map((candidate) => foreseen.ids[candidate]));
+  const standing = again.filter((id) => !names.has(id));
+  return standing.length ? elsewhere.replace("{id}", () => standing.at(-1)) : notMade;
+};
+
+perftool.confirmedIn = ({ rounds, processes }) =>
+  `confirmed in ${rounds} fresh rounds, ${processes} process${processes === 1 ? "" : "es"} each`;
+
+// Whose interval crosses a limit: the point estimate decides, and the reader should know.
+perftool.crossed = (row) => perftool.content.foreseen.controls
+  .filter(({ metric }) => perftool.bounds[metric] !== undefined && perftool.content.rows.figures[metric])
+  .filter(({ metric, spread }) => {
+    const { point, low, high } = perftool.content.rows.figures[metric];
+    const bound = perftool.bounds[metric];
+    if (point[row] === null) return false;
+    if (low[row] === null) return spread;
+    return low[row] < bound && (high[row] === null || bound < high[row]);
+  });
+
+// The nearest misses where nothing passes, by their largest miss relative to its limit.
+perftool.nearest = () => {
+  const { foreseen } = perftool.content;
+  const limits = foreseen.controls.filter(({ metric }) => perftool.bounds[metric] !== undefined);
+  const excess = (candidate) => Math.max(...limits.map(({ metric, way }) => {
+    const value = foreseen.columns[metric][candidate];
+    const bound = perftool.bounds[metric];
+    if (value === null) return Infinity;
+    return perftool.keeps(value, way, bound) ? 0 : Math.abs(value - bound) / Math.max(bound, 1);
+  }), 0);
+  return foreseen.ids.map((id, candidate) => ({ candidate, excess: excess(candidate), id }))
+    .filter((one) => one.excess > 0 && one.excess < Infinity)
+    .sort((a, b) => a.excess - b.excess || (a.id < b.id ? -1 : 1)).slice(0, 3);
+};
+
+// The command that chooses alike: only what differs from the run's own limits is given.
+perftool.command = () => {
+  const quoted = (text) => (/^[\w./:@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  const { run, foreseen } = perftool.content;
+  const given = foreseen.controls.flatMap(({ metric, way, own }) => {
+    const bound = perftool.bounds[metric];
+    if (bound === (own ?? undefined)) return [];
+    return [`--limit '${metric} ${way} ${bound ?? (way === "<=" ? "inf" : "-inf")}'`];
+  });
+  return ["perftool recommend", quoted(run), ...given].join(" ");
+};
