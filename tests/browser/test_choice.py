@@ -69,7 +69,7 @@ def test_the_page_chooses_as_perftool_does(show: Show, objective: Objective) -> 
         refused += sum(bool(choose(summary, objective, limits).refused) for limits in asked)
     assert len(chosen) > 10 and None in chosen
     if objective in ("throughput", "latency", "efficiency"):
-        assert refused > 20, "fresh rounds turned some down"
+        assert refused > 5, "fresh rounds turned some down"
 
 
 def test_at_another_percentile_and_without_labels_too(show: Show) -> None:

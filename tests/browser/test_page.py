@@ -39,7 +39,7 @@ def test_it_opens_with_the_run_s_own_choice_and_its_reason(show: Show) -> None:
     assert chosen(page) == "cpu-int8-b1-s2"
     assert "INT8 on CPU, batch 1, 2 streams, 2 requests in flight" in page.inner_text("#choice-what")
     assert page.inner_text("#choice-why").startswith("highest throughput of the 9 that pass")
-    assert "x FP32 under the THROUGHPUT hint" in page.inner_text("#choice-gains")
+    assert "FP32 under the THROUGHPUT hint, which executed in bf16" in page.inner_text("#choice-gains")
     assert "NUM_STREAMS" in page.inner_text("#choice-compile")
     assert page.input_value("#limit-number-top1_drop") == "1"
 

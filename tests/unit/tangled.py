@@ -42,11 +42,12 @@ def tangled(
 def _measured(draw: random.Random, count: int) -> Iterator[Measured]:
     yield from BASELINES
     seen = set()
+    batches = (1, 2, 4, 8, *range(9, 9 + count // 10))
     speeds = [draw.uniform(8, 40) for _ in range(max(3, count // 4))]
     while len(seen) < count:
         one = Measured(
             precision=draw.choice(("FP32", "FP16", "BF16", "INT8")),
-            batch=draw.choice((1, 2, 4, 8)),
+            batch=draw.choice(batches),
             streams=draw.choice((1, 2, 4)),
             fps=draw.choice(speeds) * draw.choice((1, 1.001, 1.01, 1.03)),
             rounds=draw.choice((1, 3, 6, 6, 6, 6, 9)),

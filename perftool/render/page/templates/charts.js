@@ -16,9 +16,18 @@ perftool.narrow = () => window.innerWidth < 640;
 perftool.axis = (title, values = []) => {
   const known = values.filter((value) => value !== null && value > 0);
   const log = known.length > 1 && Math.max(...known) / Math.min(...known) > 6;
-  return { title: { text: title, font: { size: 13 } }, type: log ? "log" : "linear", ...(log && { dtick: "D2" }),
+  return { title: { text: title, font: { size: 13 } }, type: log ? "log" : "linear", ...(log && perftool.ticks(known)),
     gridcolor: perftool.token("line"), linecolor: perftool.token("line"), zerolinecolor: perftool.token("line"),
     automargin: true, tickfont: { size: 12 } };
+};
+
+// Ticks of a logarithmic axis at 1, 2 and 5, each written out.
+perftool.ticks = (values) => {
+  const least = Math.floor(Math.log10(Math.min(...values)));
+  const most = Math.ceil(Math.log10(Math.max(...values)));
+  const decades = Array.from({ length: most - least + 1 }, (_, at) => 10 ** (least + at));
+  const tickvals = decades.flatMap((decade) => [1, 2, 5].map((step) => Number((step * decade).toPrecision(3))));
+  return { tickvals, ticktext: tickvals.map(String) };
 };
 
 perftool.layout = (more) => ({
