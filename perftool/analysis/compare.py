@@ -26,6 +26,7 @@ from perftool.analysis.matching import (
     processes_of,
     resolved_otherwise,
     side,
+    unequally_loaded,
 )
 from perftool.analysis.metric import Metric
 from perftool.analysis.metrics import why_missing
@@ -72,8 +73,11 @@ def compare(
     devices = dict.fromkeys(one.configuration.device for one in matched)
     controls = {device: find_control(pair, device, matched) for device in devices}
     speeds = [row for row in rows if row.name != metrics.TOP1.name]
+    loaded = unequally_loaded(side(before), side(now))
     shifts = tuple(
-        _configuration(pair, controls[one.configuration.device], one, speeds, judged=not refusals)
+        _configuration(
+            pair, controls[one.configuration.device], one, speeds, judged=not refusals, loaded=loaded
+        )
         for one in matched
     )
     accuracies = accuracy_shifts(before.run, now.run) if len(speeds) < len(rows) else ()
@@ -129,7 +133,7 @@ def _common(
 
 
 def _configuration(
-    pair: Pair, control: Control, one: Matched, rows: Sequence[Metric], *, judged: bool
+    pair: Pair, control: Control, one: Matched, rows: Sequence[Metric], *, judged: bool, loaded: bool
 ) -> ConfigurationShift:
     """Work out what one configuration changed by; verdicts wait for the p-values of all."""
     failed = one.now.status == "failed"
@@ -146,18 +150,30 @@ def _configuration(
         regression=False,
         shifts=()
         if failed
-        else tuple(_shift(pair, control, one, row, judged=judged, member=member) for row in rows),
+        else tuple(
+            _shift(pair, control, one, row, judged=judged, member=member, loaded=loaded) for row in rows
+        ),
         notes=() if failed else resolved_otherwise(one.before, one.now),
     )
 
 
-def _shift(pair: Pair, control: Control, one: Matched, row: Metric, *, judged: bool, member: bool) -> Shift:
+def _shift(
+    pair: Pair,
+    control: Control,
+    one: Matched,
+    row: Metric,
+    *,
+    judged: bool,
+    member: bool,
+    loaded: bool,
+) -> Shift:
     """Work out the change of one figure; its p-value is not adjusted yet.
 
     What a `member` of the control changed by in visits is the machine's, and judged with the common change.
+    Of runs of which one was `loaded` by other work nothing but that is judged.
     """
     ratio = ratio_of(row, one)
-    own = own_change(pair, control, row, one) if judged and row.spread and not member else None
+    own = own_change(pair, control, row, one) if judged and row.spread and not member and not loaded else None
     verdict: Verdict = "not compared"
     if judged and ratio is not None and not row.spread and row.allowance is not None:
         verdict = judge_seen_once(row.better, ratio.point, row.allowance)
@@ -175,12 +191,19 @@ def _shift(pair: Pair, control: Control, one: Matched, row: Metric, *, judged: b
         regression=False,
         reason=None
         if not judged or verdict != "not compared"
-        else _why_not(pair, one, row, ratio, own, member=member),
+        else _why_not(pair, one, row, ratio, own, member=member, loaded=loaded),
     )
 
 
 def _why_not(
-    pair: Pair, one: Matched, row: Metric, ratio: Estimate | None, own: Own | None, *, member: bool
+    pair: Pair,
+    one: Matched,
+    row: Metric,
+    ratio: Estimate | None,
+    own: Own | None,
+    *,
+    member: bool,
+    loaded: bool,
 ) -> str | None:
     """Say why a figure has no verdict; None where it will have one."""
     if own is not None and own.p_value is not None:
@@ -195,6 +218,10 @@ def _why_not(
         return "seen once in each run: nothing tells how far it varies"
     if member:
         return "the control: judged with what all changed by"
+    if loaded:
+        return (
+            "one of the runs alone was made beside other work, which slows configurations by unequal shares"
+        )
     visits = min(one.before.visits, one.now.visits)
     if visits < MIN_VISITS:
         return f"{TOO_FEW}{visits} of the {MIN_VISITS} that an interval takes"

@@ -18,6 +18,10 @@ from perftool.spec import Configuration
 HARDWARE = tuple(name for name in claim.IDENTITY if name != "openvino")
 
 
+#: Runs whose shares of disturbed visits differ by more than this were not made under the same load.
+UNEQUAL_LOAD = 0.5
+
+
 class Look(Struct, frozen=True, kw_only=True):
     """A run as it is compared: its journal, what it amounts to, and what it recommends."""
 
@@ -103,6 +107,15 @@ def side(look: Look) -> Side:
         disturbed=sum(one.disturbed for one in everything),
         choice=look.choice,
     )
+
+
+def unequally_loaded(before: Side, now: Side) -> bool:
+    """Tell whether one of the runs alone was made beside other work.
+
+    That slows configurations by unequal shares, so the control's change is not theirs.
+    """
+    shares = [one.disturbed / one.visits if one.visits else 0.0 for one in (before, now)]
+    return abs(shares[0] - shares[1]) > UNEQUAL_LOAD
 
 
 # ---------------------------------------------------------------- in what runs differ

@@ -243,6 +243,18 @@ def test_a_run_that_was_disturbed_or_not_finished_is_said_and_another_choice() -
     assert any(note.startswith("recommended was ") for note in found.notes)
 
 
+def test_beside_other_work_only_what_all_changed_by_is_judged() -> None:
+    busy = tuple(changed(one, other_load=0.5, fps=one.fps * (0.3 if one.id == INT8 else 0.5)) for one in NINE)
+    slow = look(Journal(busy, EVALUATIONS).run())
+    found = compared(nine_look(), slow)
+    assert shift(found, INT8).verdict == "not compared"
+    assert "one of the runs alone was made beside other work" in (shift(found, INT8).reason or "")
+    assert shift(found, INT8, "peak_rss").verdict == "same"
+    assert found.regressions and all(text.startswith("all of CPU") for text in found.regressions)
+    alike = compared(look(Journal(tuple(changed(one, other_load=0.5) for one in NINE)).run()), slow)
+    assert shift(alike, INT8).verdict == "worse"
+
+
 def test_the_metrics_are_those_of_the_objective_first() -> None:
     profile = Profile(name="x", grids=(Grid(),), objective="latency", limits=Limits(percentile=95))
     assert [row.name for row in metrics_of(profile, ())] == [
