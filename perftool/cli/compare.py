@@ -143,12 +143,13 @@ def _insist(found: "Compared") -> None:
 
 
 def _judged(one: "Comparison") -> bool:
-    """Tell whether any figure has a verdict."""
-    verdicts = [shift.verdict for each in one.configurations for shift in each.shifts]
-    verdicts += [each.verdict for each in one.accuracy]
-    verdicts += [each.verdict for each in one.common]
-    lost = any(each.failed is not None for each in one.configurations)
-    return lost or any(verdict != "not compared" for verdict in verdicts)
+    """Tell whether a regression would have been found: whether any figure of visits is judged, if asked for."""
+    shifts = [shift for each in one.configurations for shift in each.shifts if not each.control]
+    if one.regressions or any(shift.p_value is not None for shift in shifts):
+        return True
+    if any(shift.verdict == "not compared" for shift in shifts):
+        return False
+    return any(each.verdict != "not compared" for each in one.accuracy) or bool(shifts or one.common)
 
 
 def _first_reason(one: "Comparison") -> str:

@@ -62,6 +62,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken" / "journal.jsonl").write_text("no journal\n")
     few = Journal(tuple(changed(one, rounds=2) for one in NINE)).run()
     written(few, folder.parent / "few")
+    busy = Journal(tuple(changed(one, other_load=0.5) for one in NINE), EVALUATIONS).run()
+    written(busy, folder.parent / "busy")
     return folder
 
 
@@ -110,6 +112,8 @@ def test_each_format_is_written_whole_and_fails_alike(perftool: Command, runs: P
         (["{a}", "{same}", "--json", "--format", "junit"], 2, "--json and --format junit"),
         (["{a}", "{other}", "--fail-on-regression", "3%"], 2, "cpu was Example CPU @ 2.0 GHz, is Another"),
         (["{a}", "{few}", "--fail-on-regression", "3%", "--metric", "throughput"], 3, "2 of the 6"),
+        (["{a}", "{few}", "--fail-on-regression", "3%"], 3, "2 of the 6"),
+        (["{a}", "{busy}", "--fail-on-regression", "3%"], 3, "made beside other work"),
         (["{a}", "{broken}"], 3, "line 1"),
         (["{a}", "{nothing}"], 3, "holds no run"),
     ],
@@ -118,7 +122,7 @@ def test_what_makes_no_sense_gets_one_line(
     perftool: Command, runs: Path, arguments: list[str], code: int, words: str
 ) -> None:
     places = {name: runs / name for name in ("a", "same", "other", "broken", "nothing")}
-    places["few"] = runs.parent / "few"
+    places |= {name: runs.parent / name for name in ("few", "busy")}
     done = perftool("compare", *(one.format(**places) for one in arguments))
     assert done.returncode == code, done.stderr
     assert words in one_line(done)
