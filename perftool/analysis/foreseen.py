@@ -7,12 +7,14 @@ and with `confirmation`'s refusals as `choose`. The objective and its percentile
 """
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 
 import numpy as np
 from msgspec import Struct
 
 from perftool.analysis import confirmation, metrics
 from perftool.analysis.candidates import (
+    ALWAYS,
     BETTER,
     FREE,
     TIED,
@@ -23,6 +25,7 @@ from perftool.analysis.candidates import (
     best_first,
     candidates_of,
     column,
+    rows_of,
 )
 from perftool.analysis.choose import gains_of
 from perftool.analysis.leader import best_in_f32
@@ -66,8 +69,9 @@ class Control(Struct, frozen=True, kw_only=True):
 class Lead(Struct, frozen=True, kw_only=True):
     """How candidates stand against one that could lead, by their numbers.
 
-    `kinds` has a letter for each candidate from number `start` on, those that are left out at its end are
-    worse: w for worse, t for tied, u for undecided, b for better. Whoever comes before `start` cannot pass
+    `kinds` has a letter for each candidate from number `start` on, with a count behind one that comes several
+    times in a row: w for worse, t for tied, u for undecided, b for better. Those that are left out at its end
+    are worse. Whoever comes before `start` cannot pass
     while this one leads. `better` are the b's, the best ratio first.
     """
 
@@ -208,27 +212,37 @@ def _could_lead(
     """Return who could have the best figure of those that pass, under some limits; None for more than `most`.
 
     Limits that let a candidate pass let everybody pass who is at least as good wherever it has a figure. So
-    it never has the best where such a one comes before it, unless that one may be out for another reason:
-    since a race dropped it, or since fresh rounds were made for it (it is among the `tried`) and refuse it.
+    it never has the best where such a one comes before it that no race dropped, or dropped for the same one:
+    where that is out, both are in. And what was dropped never passes where what beat it is as good in
+    everything. Whom fresh rounds may refuse, since they were made for it (it is among the `tried`), stands in
+    nobody's way.
     """
-    signs = [1.0 if each.better == "higher" else -1.0 for each in offered]
-    figures = np.full((len(among.results), len(offered)), -np.inf)
-    for at, (each, sign) in enumerate(zip(offered, signs, strict=True)):
-        values = sign * column(among, each)
-        figures[:, at] = np.where(np.isnan(values), -np.inf, values)
-    ahead = np.empty_like(figures)
-    count = 0
+    figures = _oriented(among, offered)
+    steady = ~rows_of(among, tried)
+    ahead: dict[int, list[int]] = {FREE: []}
     could: list[int] = []
-    for row, mine in enumerate(figures):
-        if (ahead[:count] >= mine).all(axis=1).any():
+    for row, by in enumerate(among.beaten_by.tolist()):
+        mine = figures[row]
+        if by == ALWAYS or (by >= 0 and steady[by] and (figures[by] >= mine).all()):
+            continue
+        before = ahead[FREE] if by == FREE else ahead[FREE] + ahead.setdefault(by, [])
+        if (figures[before] >= mine).all(axis=1).any():
             continue
         could.append(row)
         if len(could) > most:
             return None
-        if among.beaten_by[row] == FREE and among.results[row].id not in tried:
-            ahead[count] = mine
-            count += 1
+        if steady[row]:
+            ahead[by].append(row)
     return could
+
+
+def _oriented(among: Candidates, offered: Sequence[Metric]) -> Array:
+    """Return the candidates' figures, a column for each metric, larger is better; minus infinity for none."""
+    figures = np.full((len(among.results), len(offered)), -np.inf)
+    for at, metric in enumerate(offered):
+        values = column(among, metric) * (1.0 if metric.better == "higher" else -1.0)
+        figures[:, at] = np.where(np.isnan(values), -np.inf, values)
+    return figures
 
 
 def _leads(among: Candidates, could: Sequence[int]) -> dict[str, Lead]:
@@ -251,9 +265,15 @@ def _leads(among: Candidates, could: Sequence[int]) -> dict[str, Lead]:
 
 def _lead(among: Candidates, row: int, start: int) -> Lead:
     found = against(among, row)
-    kinds = "".join(LETTERS[kind] for kind in found.kinds[start:].tolist())
+    runs = [(LETTERS[kind], len(list(run))) for kind, run in groupby(found.kinds[start:].tolist())]
+    if runs and runs[-1][0] == "w":
+        runs.pop()
     later = np.arange(len(among.results)) >= start
-    return Lead(start=start, kinds=kinds.rstrip("w"), better=tuple(best_first(among, found, later)))
+    return Lead(
+        start=start,
+        kinds="".join(f"{letter}{count}" if count > 1 else letter for letter, count in runs),
+        better=tuple(best_first(among, found, later)),
+    )
 
 
 def _control(metric: Metric, values: Array, own: float | None, *, usual: bool) -> Control:
@@ -349,7 +369,8 @@ def _gains(
     rows: set[int] = set()
     for row, lead in (leads or {}).items():
         rows.add(int(row))
-        rows |= {lead.start + at for at, kind in enumerate(lead.kinds) if kind == "t"}
+        tied = np.flatnonzero(against(among, int(row)).kinds == TIED)
+        rows |= set(tied[tied >= lead.start].tolist())
     f32 = best_in_f32(summary, metric)
     found = {}
     for row in sorted(rows):

@@ -25,6 +25,14 @@ perftool.choose = (foreseen, bounds) => {
   }
 };
 
+// Write out the runs of letters that a lead has been shortened to.
+perftool.unpack = (foreseen) => {
+  for (const lead of Object.values(foreseen.leads ?? {})) {
+    lead.kinds = lead.kinds.replace(/([wtub])(\d+)/g, (_, kind, count) => kind.repeat(Number(count)));
+  }
+  return foreseen;
+};
+
 perftool.keeps = (value, way, bound) => value !== null && (way === "<=" ? value <= bound : value >= bound);
 
 // Who passes: not what is refused, nor what a race dropped while what beat it keeps the limits and is not

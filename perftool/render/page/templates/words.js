@@ -2,6 +2,7 @@
 // Figures and reasons in words. Names come from outside: they are only ever set as text.
 
 perftool.content = JSON.parse(document.getElementById("content").textContent);
+perftool.unpack(perftool.content.foreseen);
 
 perftool.column = (name) => perftool.content.columns.find((column) => column.name === name);
 
