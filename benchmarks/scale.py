@@ -43,7 +43,17 @@ from perftool.journal import (
 )
 from perftool.machine import Conditions
 from perftool.record import Compiled, Evaluated, Executed, ImageFaults, Visited
-from perftool.spec import Closed, Configuration, Explicit, Grid, Hint, Profile, ReferenceModel
+from perftool.spec import (
+    Closed,
+    Configuration,
+    Explicit,
+    Grid,
+    Hint,
+    Precision,
+    Profile,
+    ReferenceModel,
+    WeightFormat,
+)
 from perftool.sweep.store import JOURNAL, read
 
 TITLE = "A report of ten thousand configurations"
@@ -268,7 +278,7 @@ def dropped(truth: Simulated, seen: Array, alive: NDArray[np.int64]) -> dict[int
     for at, by in zip(raced.tolist(), found.dropped_by.tolist(), strict=True):
         if by >= 0:
             one, other = truth.configurations[at], truth.configurations[int(raced[by])]
-            reason = f"dropped after {seen.shape[1]} rounds: slower than {other.id}, and no better in latency or memory"
+            reason = f"dropped after {seen.shape[1]} rounds: slower than {other.id}, and no better otherwise"
             drops[at] = Drop(configuration=one.id, by=other.id, reason=reason)
     return drops
 
@@ -276,7 +286,7 @@ def dropped(truth: Simulated, seen: Array, alive: NDArray[np.int64]) -> dict[int
 def compiled(one: Configuration, memory_mb: float, number: int) -> Compiled:
     """Make a compile of a configuration that got what it asked for."""
     executed = _EXECUTED[one.precision]
-    requested = (
+    requested: dict[str, str] = (
         {"PERFORMANCE_HINT": one.setting.mode}
         if isinstance(one.setting, Hint)
         else {
@@ -312,7 +322,7 @@ def visited(
     completions: int,
     rng: np.random.Generator,
 ) -> Visited:
-    """Make a visit at a speed; of very many completions only so many are drawn, in a window as much shorter."""
+    """Make a visit at a speed; of very many completions only so many are drawn, in a shorter window."""
     completions = min(completions, MOST_COMPLETIONS)
     requests = _requests(one)
     latency_ns = requests * one.batch / speed * 1e9
@@ -337,14 +347,15 @@ def visited(
 
 def evaluations() -> Iterator[Evaluated]:
     """Yield an evaluation for each precision: BF16 loses nothing, INT8 an image in a hundred."""
-    for precision, weights, runs_in, lost in (
+    kinds: tuple[tuple[Precision, WeightFormat, str, int], ...] = (
         ("FP32", "fp32", "f32", 0),
         ("BF16", "fp32", "bf16", 0),
         ("INT8", "int8", "f32", 2),
-    ):
+    )
+    for precision, weights, runs_in, lost in kinds:
         yield Evaluated(
-            precision=precision,  # type: ignore[arg-type]
-            weight_format=weights,  # type: ignore[arg-type]
+            precision=precision,
+            weight_format=weights,
             device="CPU",
             inference_precision=runs_in,
             images="00" * 32,

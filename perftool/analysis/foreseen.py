@@ -373,8 +373,8 @@ def _gains(
         rows |= set(tied[tied >= lead.start].tolist())
     f32 = best_in_f32(summary, metric)
     found = {}
-    for row in sorted(rows):
-        one = among.results[row]
+    for at in sorted(rows):
+        one = among.results[at]
         held = confirmation.confirm(summary, metric, _NO_LIMITS, one, None, ())
-        found[str(row)] = gains_of(summary, metric, one, held, f32)[0]
+        found[str(at)] = gains_of(summary, metric, one, held, f32)[0]
     return found

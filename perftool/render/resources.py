@@ -7,7 +7,7 @@ from perftool.analysis import metrics
 from perftool.analysis.metric import Metric
 from perftool.analysis.result import Summary
 from perftool.render.numbers import figure, plain
-from perftool.render.tabular import empty_table
+from perftool.render.tabular import ROWS, empty_table
 
 _ALWAYS = (metrics.COMPILE, metrics.FIRST_INFERENCE, metrics.COMPILE_MEMORY, metrics.LOAD_MEMORY)
 _WHERE_MEASURED = (metrics.ENERGY, metrics.END_TO_END, metrics.END_TO_END_RATIO)
@@ -24,10 +24,12 @@ def resources(summary: Summary, other: Metric) -> Table:
     for metric in columns:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
     for group in (summary.configurations, summary.baselines):
-        for result in group:
-            if result.status == "ok" and result.dropped is None:
-                cells = [plain(result.id), *(figure(metric, result) for metric in columns)]
-                table.add_row(*(Text(cell) for cell in cells))
+        measured = [one for one in group if one.status == "ok" and one.dropped is None]
+        for result in measured[:ROWS]:
+            cells = [plain(result.id), *(figure(metric, result) for metric in columns)]
+            table.add_row(*(Text(cell) for cell in cells))
+        if len(measured) > ROWS:
+            table.add_row(f"and {len(measured) - ROWS} more", *[""] * len(columns))
         table.add_section()
     return table
 

@@ -25,7 +25,7 @@ from perftool.render.layers import layers_brief
 from perftool.render.numbers import ABSENT, figure, plain, span
 from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
-from perftool.render.tabular import ODD_MARK, empty_table
+from perftool.render.tabular import ODD_MARK, ROWS, empty_table
 
 CHOICE_MARK = ">"
 FRONT_MARK = "*"
@@ -108,13 +108,19 @@ def configurations(summary: Summary, recommendation: Recommendation) -> Table:
     for metric in columns:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
     objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
+    left = 0
     for group in (summary.configurations, summary.baselines):
         for result in best_first(group, objective):
-            if result.dropped is not None and result.id != recommendation.id:
-                continue
             chosen = result.id == recommendation.id
+            if result.dropped is not None and not chosen:
+                continue
+            if table.row_count >= ROWS and not chosen and group is summary.configurations:
+                left += 1
+                continue
             table.add_row(*_row(result, recommendation, columns), style="bold green" if chosen else None)
         table.add_section()
+    if left:
+        table.caption = f"and {left} more; results.json has all"
     return table
 
 

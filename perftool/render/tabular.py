@@ -5,6 +5,8 @@ from rich.table import Table
 
 #: Marks what is not as it should be; a note or a warning says why.
 ODD_MARK = "!"
+#: Of more configurations a table in text shows so many: nobody reads thousands, and layout takes long.
+ROWS = 500
 
 
 def empty_table() -> Table:

@@ -10,11 +10,13 @@ from msgspec import structs
 from profiled import profiled
 from tangled import tangled
 
+from perftool.analysis import foreseen
 from perftool.analysis.choose import choose
 from perftool.analysis.metrics import THROUGHPUT
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.summary import summarize
 from perftool.render.numbers import figure
+from perftool.render.page import content
 from perftool.spec import Limits
 
 Show = Callable[..., Any]
@@ -105,6 +107,7 @@ def test_any_other_metric_can_be_limited(show: Show) -> None:
     assert chosen(page) == "cpu-int8-b1-s2"
     assert "--limit 'throughput >= 31'" in page.inner_text("#choice-command")
     page.click("#limits-none")
+    chosen(page)
     assert "--limit 'top1_drop <= inf'" in page.inner_text("#choice-command")
 
 
@@ -295,3 +298,34 @@ def test_one_that_is_undecided_is_told_so(show: Show) -> None:
     assert "undecided against cpu-int8-b1-s1, so the better point estimate wins" in page.inner_text(
         "#choice-why"
     )
+
+
+# ---------------------------------------------------------------- very large runs
+
+
+def test_of_too_many_points_those_that_matter_are_drawn_and_the_page_says_so(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "DRAWN", 20)
+    summary = tangled(1, count=100)
+    recommendation = choose(summary, "throughput", Limits())
+    page = opened(show, summary)
+    count = len(page.evaluate("perftool.content.foreseen.ids"))
+    assert f"Of {count} configurations 20 are drawn" in " ".join(page.inner_text("#tradeoff .note").split())
+    drawn = page.evaluate("perftool.content.drawn.map(row => perftool.content.rows.id[row])")
+    assert len(drawn) == 20 and recommendation.id in drawn
+    assert page.inner_text("#table-count") == "1 to 50 of 102"
+    page.evaluate("perftool.setBounds({ peak_rss: 260 })")
+    assert chosen(page) == choose(summary, "throughput", Limits(accuracy_drop_pp=None, memory_mb=260)).id
+
+
+def test_where_too_much_would_have_to_be_foreseen_it_refers_to_the_command(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreseen, "MOST_STANDINGS", 1)
+    page = opened(show, summarize(nine()))
+    assert not page.is_visible("#limit-rows")
+    assert "ask perftool recommend" in " ".join(page.inner_text("#limits").split())
+    assert "highest throughput of the 9 that pass" in page.inner_text("#choice-full")
+    assert page.locator("#tradeoff-chart .main-svg").count() > 0
+    assert ids(page)[0] == "cpu-int8-b1-s2"

@@ -36,7 +36,7 @@ perftool.layout = (more) => ({
   margin: { l: 12, r: 12, t: 12, b: 12 }, hovermode: "closest", dragmode: false,
   hoverlabel: { bgcolor: perftool.token("panel"), bordercolor: perftool.token("line"),
     font: { color: perftool.token("ink"), size: 13 }, align: "left" },
-  legend: { orientation: "h", x: 0, xanchor: "left", y: -0.18, yanchor: "top", font: { size: 12 } },
+  legend: { orientation: "h", x: 0, xanchor: "left", y: perftool.narrow() ? -0.34 : -0.18, yanchor: "top", font: { size: 12 } },
   ...more,
 });
 
@@ -66,6 +66,10 @@ perftool.passesNow = (row, found) => {
   return candidate === undefined ? perftool.content.rows.baseline[row] : found.passes[candidate];
 };
 
+// The entry of a look in the legend: a point of its own, since the first of the others may be pale.
+perftool.key = (look) => ({ x: [null], y: [null], type: "scatter", mode: "markers", name: look.label, legendgroup: look.label,
+  marker: { color: look.colour, size: 11, symbol: look.symbol }, hoverinfo: "skip" });
+
 perftool.ring = (x, y) => ({
   x: [x], y: [y], mode: "markers", type: "scatter", name: "choice", hoverinfo: "skip",
   marker: { size: 20, symbol: "circle-open", color: perftool.token("ink"), line: { width: 2.5 } },
@@ -88,9 +92,10 @@ perftool.scatter = (found, chosen) => {
   for (const [precision, members] of perftool.byPrecision(shown)) {
     const look = perftool.lookOf(precision);
     const few = members.length <= 200;
+    traces.push(perftool.key(look));
     traces.push({
       x: members.map((row) => across.point[row]), y: members.map((row) => up.point[row]), customdata: members,
-      type: "scatter", mode: "markers", name: look.label,
+      type: "scatter", mode: "markers", name: look.label, legendgroup: look.label, showlegend: false,
       text: members.map((row) => perftool.about(row, ["throughput", "latency_p50", "top1_drop", "peak_rss"])),
       hovertemplate: "%{text}<extra></extra>",
       marker: { color: look.colour, size: 11, line: { width: 1, color: perftool.token("paper") },
@@ -152,7 +157,7 @@ perftool.heat = (chosen) => {
   const layout = { annotations: [], shapes: [], grid: { rows: lines, columns, pattern: "independent", ygap: 0.35, xgap: 0.16 },
     height: lines * (34 * batches.length + 86) + 60, margin: { l: 44, r: 8, t: 34, b: 44 },
     coloraxis: { colorscale: "Viridis", reversescale: !higher, cmin: higher ? 0 : undefined,
-      colorbar: { thickness: 12, title: { text: perftool.column(name).unit, side: "right" } } } };
+      colorbar: { thickness: 12, lenmode: "pixels", len: 34 * batches.length + 60, y: 1, yanchor: "top", title: { text: perftool.column(name).unit, side: "right" } } } };
   const traces = [...panels].map(([key, panel], index) => {
     const [precision, device] = JSON.parse(key);
     const at = index ? String(index + 1) : "";
@@ -192,7 +197,7 @@ perftool.distributions = (found, chosen) => {
   const known = drawn.filter((row) => rows.quantiles[row]);
   if (!perftool.reveal("distributions", known.length)) return;
   const runnerUp = found.runnerUp === null || found.runnerUp === undefined ? null : perftool.rowOf(found.runnerUp);
-  const others = [...known.filter((row) => rows.baseline[row]), ...known.filter((row) => rows.front[row])];
+  const others = [...known.filter((row) => rows.baseline[row]), ...perftool.inOrder.filter((row) => rows.front[row])];
   const wanted = [chosen, runnerUp, ...others].filter((row) => row !== null && rows.quantiles[row]);
   const shown = [...new Set(wanted.length ? wanted : known)].slice(0, 9);
   const dashes = ["solid", "dash", "dot", "dashdot", "longdash"];
@@ -223,6 +228,7 @@ perftool.accuracy = (found, chosen) => {
   const traces = [];
   for (const [precision, members] of perftool.byPrecision(accuracies.points.map((point) => point.row))) {
     const look = perftool.lookOf(precision);
+    traces.push(perftool.key(look));
     for (const fastest of [false, true]) {
       const points = accuracies.points.filter((point) => members.includes(point.row) && point.fastest === fastest);
       const reach = (name) => ({ type: "data", symmetric: false, width: 0, thickness: 1.2, color: look.colour,
@@ -230,7 +236,7 @@ perftool.accuracy = (found, chosen) => {
         arrayminus: points.map((one) => (one[name].low === null ? 0 : one[name].point - one[name].low)) });
       if (points.length) {
         traces.push({ x: points.map((one) => one.speed.point), y: points.map((one) => one.loss.point), type: "scatter",
-          mode: "markers", name: look.label, legendgroup: look.label, showlegend: fastest,
+          mode: "markers", name: look.label, legendgroup: look.label, showlegend: false,
           text: points.map((one) => perftool.inert(`${rows.id[one.row]}: ${perftool.times(one.speed)}`) + "<br>" +
             `${accuracies.labelled ? "drop" : "differs"} ${perftool.fixed(one.loss.point, 2)}`),
           hovertemplate: "%{text}<extra></extra>",
@@ -245,7 +251,8 @@ perftool.accuracy = (found, chosen) => {
   const bound = accuracies.labelled ? perftool.bounds.top1_drop : undefined;
   const loss = accuracies.labelled ? "drop of top-1 accuracy (pp)" : "top-1 differs from FP32 (% of images)";
   perftool.draw("accuracy-chart", traces, { height: 420,
-    xaxis: perftool.axis(perftool.inert(`throughput over the best in f32 (${accuracies.over}), times`)),
+    xaxis: perftool.axis(perftool.narrow() ? "throughput, times the best in f32"
+      : perftool.inert(`throughput over the best in f32 (${accuracies.over}), times`)),
     yaxis: perftool.axis(loss),
     shapes: bound === undefined ? [] : [perftool.limitLine({ xref: "paper", x0: 0, x1: 1, y0: bound, y1: bound })] });
 };

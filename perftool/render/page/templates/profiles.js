@@ -24,7 +24,7 @@ perftool.layers = () => {
     y: shown.map((_, at) => at), marker: { color: look.colour }, hovertemplate: "%{text}<extra></extra>", textposition: "none",
     text: shown.map((bar) => perftool.inert(bar.name) + "<br>" + perftool.inert(bar.more) + "<br>" +
       `${(bar.time / 1000).toPrecision(3)} ms, ${perftool.percent(bar.share)} of the layers' time`) }],
-  { height: 22 * shown.length + 90, xaxis: perftool.axis("time in one inference of a batch (ms)"), showlegend: false, bargap: 0.25,
+  { height: 22 * shown.length + 90, xaxis: perftool.axis("ms in one inference of a batch"), showlegend: false, bargap: 0.25,
     yaxis: { tickvals: shown.map((_, at) => at), ticktext: shown.map((bar) => perftool.inert(short(bar.name))),
       automargin: true, tickfont: { size: 11 }, showgrid: false, zeroline: false, fixedrange: true } });
   const more = bars.length - shown.length;

@@ -86,7 +86,7 @@ perftool.drawTable = () => {
   perftool.fill("table-body", shown.map((row) => perftool.element("tr", { class: row === perftool.chosenRow ? "chosen" : "" },
     perftool.element("td", { class: "marks" }, ...perftool.marks(row)),
     ...columns.map((column, at) => perftool.element(at ? "td" : "th",
-      { class: column.number ? "number" : column.wide ? "wide" : "", ...(at ? {} : { scope: "row" }) }, column.text(row))))));
+      { class: column.number ? "number" : column.wide ? "wide" : at ? "short" : "", ...(at ? {} : { scope: "row" }) }, column.text(row))))));
   const last = from + shown.length;
   perftool.setText("table-count", rows.length ? `${from + 1} to ${last} of ${rows.length}` : "none");
   document.getElementById("table-back").disabled = table.page === 0;
