@@ -1,9 +1,10 @@
 """Write docs/cli.md from the commands' own help."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from typer.testing import CliRunner
+
+from perftool.cli.main import app
 
 COMMANDS = (
     *((), ("sweep",), ("show",), ("recommend",), ("report",), ("accuracy",), ("quantize",), ("devices",)),
@@ -17,16 +18,13 @@ TARGET = Path(__file__).parent.parent / "docs" / "cli.md"
 def reference() -> str:
     """Return the whole reference."""
     parts = ["# Commands\n\nMade by `python tools/make_cli_reference.py` from the commands' own help.\n"]
+    runner = CliRunner(env={"NO_COLOR": "1"})
     for words in COMMANDS:
-        shown = subprocess.run(
-            [sys.executable, "-m", "perftool", *words, "--help"],
-            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=True,
+        shown = runner.invoke(
+            app, [*words, "--help"], prog_name="perftool", terminal_width=78, catch_exceptions=False
         )
-        text = shown.stdout.replace("python -m perftool", "perftool").rstrip()
-        parts.append(f"## {' '.join(('perftool', *words))}\n\n```text\n{text}\n```\n")
+        assert shown.exit_code == 0, shown.output
+        parts.append(f"## {' '.join(('perftool', *words))}\n\n```text\n{shown.stdout.rstrip()}\n```\n")
     return "\n".join(parts)
 
 
