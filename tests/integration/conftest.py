@@ -1,7 +1,8 @@
 """A tiny real model, images that it is always right about in FP32, and a finished sweep of it."""
 
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,9 @@ import openvino as ov
 import pytest
 from tiny import tiny_model, write_tiny_model
 from tiny_profile import PROFILE
+
+from perftool.cli.main import main
+from perftool.sweep.locks import hold
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -36,6 +40,42 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f"{number:02d}.png {int(scores.argmax())}\n")
     (folder / "val.txt").write_text("".join(lines))
     return folder
+
+
+@pytest.fixture
+def refused(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Run the command in this process; return its output and exit code.
+
+    For what is refused before there is anything to do: a process of its own takes most of a second to start,
+    and there are scores of refusals.
+    """
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        capfd.readouterr()
+        code: object = 0
+        command = ["perftool", *map(str, arguments)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", command)
+            for name in ("XDG_CACHE_HOME", "NO_COLOR"):
+                patch.setenv(name, environment[name])
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+        said, told = capfd.readouterr()
+        assert isinstance(code, int), code
+        return subprocess.CompletedProcess(command, code, said, told)
+
+    return run
+
+
+@pytest.fixture
+def no_duel() -> Iterator[None]:
+    """Measure on the device meanwhile, so that commands leave their duel of half a minute out."""
+    with hold(("CPU",)):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,7 @@ def test_model_build_says_which_variables_are_missing(perftool: Command, tmp_pat
     assert "Conv2d_1a_3x3/weights" in one_line(done)
 
 
+@pytest.mark.usefixtures("no_duel")
 def test_quantize_writes_an_int8_file(perftool: Command, tiny: Path, tmp_path: Path) -> None:
     target = tmp_path / "int8.xml"
     done = perftool("quantize", tiny, "-o", target, "--calibration-images", 4)
@@ -125,7 +126,7 @@ def test_a_finished_report_is_valid_json_of_the_documented_type(perftool: Comman
     ],
 )
 def test_bad_input_gets_one_line_and_its_exit_code(
-    perftool: Command, tiny: Path, tmp_path: Path, arguments: list[str], code: int, words: str
+    refused: Command, tiny: Path, tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
     (tmp_path / "bad.toml").write_text('name = "x"\ngrids = [[\n')
     (tmp_path / "unknown.toml").write_text('name = "x"\n[[grids]]\nbatchs = [1]\n')
@@ -138,7 +139,7 @@ def test_bad_input_gets_one_line_and_its_exit_code(
         "empty": tmp_path / "empty",
         "broken": tmp_path / "broken.onnx",
     }
-    done = perftool("sweep", "--out", tmp_path / "run", *(one.format(**places) for one in arguments))
+    done = refused("sweep", "--out", tmp_path / "run", *(one.format(**places) for one in arguments))
     assert done.returncode == code, done.stderr
     assert words in one_line(done)
     assert not (tmp_path / "run").exists()

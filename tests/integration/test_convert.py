@@ -160,20 +160,20 @@ def test_a_paddle_model_answers_as_before_from_plain_pixels(tmp_path: Path) -> N
     ],
 )
 def test_bad_input_gets_one_line_and_no_file(
-    perftool: Command, tmp_path: Path, options: list[str], code: int, words: str
+    refused: Command, tmp_path: Path, options: list[str], code: int, words: str
 ) -> None:
     source = onnx_models.write_small(tmp_path / "m.onnx")
     (tmp_path / "taken.xml").mkdir()
     target = tmp_path / "out.xml"
     chosen = [option.format(folder=tmp_path) for option in options]
-    done = perftool("model", "convert", source, *([] if "-o" in chosen else ["-o", target]), *chosen)
+    done = refused("model", "convert", source, *([] if "-o" in chosen else ["-o", target]), *chosen)
     assert done.returncode == code, done.stderr
     assert words in one_line(done)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.onnx", "taken.xml"]
 
 
-def test_feeding_options_do_not_go_with_a_built_in_model(perftool: Command, tmp_path: Path) -> None:
-    done = perftool("model", "convert", "googlenet-v4-tf", "-o", tmp_path / "m.xml", "--color", "RGB")
+def test_feeding_options_do_not_go_with_a_built_in_model(refused: Command, tmp_path: Path) -> None:
+    done = refused("model", "convert", "googlenet-v4-tf", "-o", tmp_path / "m.xml", "--color", "RGB")
     assert done.returncode == 2
     assert "go with a model file" in one_line(done)
 

@@ -168,15 +168,15 @@ def test_ctrl_c_keeps_what_was_measured(environment: dict[str, str], model: Path
     ],
 )
 def test_what_makes_no_sense_is_one_line(
-    perftool: Command, tiny: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+    refused: Command, tiny: Path, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    done = perftool("load", tiny, *arguments, "--out", tmp_path / "run")
+    done = refused("load", tiny, *arguments, "--out", tmp_path / "run")
     assert done.returncode == code, done.stderr
     assert said in one_line(done)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_that_is_not_there_is_bad_input(perftool: Command, tmp_path: Path) -> None:
-    done = perftool("load", tmp_path / "none.xml", "--rate", 5, "--out", tmp_path / "run")
+def test_a_model_that_is_not_there_is_bad_input(refused: Command, tmp_path: Path) -> None:
+    done = refused("load", tmp_path / "none.xml", "--rate", 5, "--out", tmp_path / "run")
     assert done.returncode == 3
     assert "none.xml" in one_line(done)

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from openvino import opset13 as ops
 
 from perftool.bench.openvino_engine import executed_precisions
 from perftool.model.complexity import describe
-from perftool.sweep.locks import hold
 
 CALIBRATION = 16
 IMAGES = 116
@@ -141,13 +139,6 @@ def test_every_layer_is_reported_with_its_error(folder: Path, tmp_path: Path) ->
     assert found["speed"][0]["against"] == "FP32"
     assert all(one["ratio"]["low"] <= one["ratio"]["point"] <= one["ratio"]["high"] for one in found["speed"])
     assert share_in_float(tmp_path / "int8.xml") < 0.2
-
-
-@pytest.fixture
-def no_duel() -> Iterator[None]:
-    """Measure on the device meanwhile, so that commands leave their duel of half a minute out."""
-    with hold(("CPU",)):
-        yield
 
 
 @pytest.mark.usefixtures("no_duel")

@@ -168,9 +168,9 @@ def test_different_numbers_of_classes_are_refused(perftool: Command, tmp_path: P
     ],
 )
 def test_bad_input_gets_one_line(
-    perftool: Command, tiny: Path, tmp_path: Path, options: list[str], code: int, words: str
+    refused: Command, tiny: Path, tmp_path: Path, options: list[str], code: int, words: str
 ) -> None:
-    done = perftool("model", "verify", tiny, tiny, *(option.format(folder=tmp_path) for option in options))
+    done = refused("model", "verify", tiny, tiny, *(option.format(folder=tmp_path) for option in options))
     assert done.returncode == code, done.stderr
     assert words in one_line(done)
 

@@ -104,46 +104,46 @@ def test_a_claim_of_another_machine_is_neither_confirmed_nor_refused(perftool: C
     assert "confirmed:" not in done.stdout
 
 
-def test_one_flipped_bit_is_found_in_every_file(perftool: Command, bundle: Path) -> None:
+def test_one_flipped_bit_is_found_in_every_file(refused: Command, bundle: Path) -> None:
     files = [path for path in sorted(bundle.rglob("*")) if path.is_file() and path.name != "manifest.json"]
     assert len(files) >= 9
     for path in files:
         before = path.read_bytes()
         path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-        done = perftool("verify", bundle, *SHORT)
+        done = refused("verify", bundle, *SHORT)
         assert done.returncode == 3, path
         assert str(path) in one_line(done) and "was changed" in one_line(done)
         path.write_bytes(before)
 
 
-def test_missing_extra_shortened_and_linked_files_are_named(perftool: Command, bundle: Path) -> None:
+def test_missing_extra_shortened_and_linked_files_are_named(refused: Command, bundle: Path) -> None:
     weights = next(bundle.rglob("model.bin"))
     whole = weights.read_bytes()
 
-    def refused(words: str) -> None:
-        done = perftool("verify", bundle, *SHORT)
+    def says(words: str) -> None:
+        done = refused("verify", bundle, *SHORT)
         assert done.returncode == 3, done.stdout
         assert words in one_line(done)
 
     weights.unlink()
-    refused(f"{weights}: is missing")
+    says(f"{weights}: is missing")
     weights.write_bytes(whole[:-1])
-    refused(f"{weights}: was changed: {len(whole) - 1} bytes, not {len(whole)}")
+    says(f"{weights}: was changed: {len(whole) - 1} bytes, not {len(whole)}")
     weights.unlink()
     weights.symlink_to("/dev/zero")
-    refused(f"{weights}: is no plain file")
+    says(f"{weights}: is no plain file")
     weights.unlink()
     weights.write_bytes(whole)
     (bundle / "extra.so").write_bytes(b"")
-    refused(f"{bundle / 'extra.so'}: is not in the bundle's manifest")
+    says(f"{bundle / 'extra.so'}: is not in the bundle's manifest")
 
 
-def test_a_manifest_is_read_strictly(perftool: Command, bundle: Path, tmp_path: Path) -> None:
+def test_a_manifest_is_read_strictly(refused: Command, bundle: Path, tmp_path: Path) -> None:
     good = (bundle / "manifest.json").read_text()
 
-    def refused(text: str, words: str) -> None:
+    def says(text: str, words: str) -> None:
         (bundle / "manifest.json").write_text(text)
-        done = perftool("verify", bundle, *SHORT)
+        done = refused("verify", bundle, *SHORT)
         assert done.returncode == 3, done.stdout
         assert words in one_line(done)
 
@@ -152,16 +152,16 @@ def test_a_manifest_is_read_strictly(perftool: Command, bundle: Path, tmp_path: 
         change(value)
         return json.dumps(value)
 
-    refused(good[:100], "not a bundle's manifest")
-    refused("[]", "not a bundle's manifest")
-    refused(changed(lambda value: value.update(format=99)), "newer perftool")
-    refused(changed(lambda value: value.update(surprise=1)), "surprise")
-    refused(changed(lambda value: value["claim"].pop("visits")), "$.claim")
-    refused(changed(lambda value: value["claim"]["throughput_fps"].update(point=0.0)), "claims a figure of 0")
+    says(good[:100], "not a bundle's manifest")
+    says("[]", "not a bundle's manifest")
+    says(changed(lambda value: value.update(format=99)), "newer perftool")
+    says(changed(lambda value: value.update(surprise=1)), "surprise")
+    says(changed(lambda value: value["claim"].pop("visits")), "$.claim")
+    says(changed(lambda value: value["claim"]["throughput_fps"].update(point=0.0)), "claims a figure of 0")
     outside = {"sha256": "00" * 32, "bytes": 1}
-    refused(changed(lambda value: value["files"].update({"../secret": outside})), "$.files")
-    refused(changed(lambda value: value["model"].update(file="compile.json")), "lack the model's")
-    missing = perftool("verify", tmp_path / "nothing")
+    says(changed(lambda value: value["files"].update({"../secret": outside})), "$.files")
+    says(changed(lambda value: value["model"].update(file="compile.json")), "lack the model's")
+    missing = refused("verify", tmp_path / "nothing")
     assert missing.returncode == 3 and "no bundle" in one_line(missing)
 
 
