@@ -20,7 +20,7 @@ from tiny import write_tiny_model
 from perftool.model.inception.reference import reference_weights
 from perftool.published.catalogue import Original, known
 
-IMAGES = 5
+IMAGES = 3
 
 
 def archived(weights: dict[str, Any], name: str) -> bytes:
@@ -98,7 +98,8 @@ def accuracy(place: Path, *arguments: object) -> dict[str, Any]:
     return found
 
 
-def test_fetched_weights_stand_beside_what_was_published(place: Path, tmp_path: Path) -> None:
+def test_fetched_weights_stand_beside_what_was_published(place: Path) -> None:
+    """That the weights' content decides is for the tests of `model.identity` to show."""
     before = accuracy(place, NAME)
     assert before["published"] is None and before["accuracy_of"].startswith("reference weights")
     perftool(place, "model", "fetch", NAME, "--from", place / "archive.tar.gz")
@@ -110,15 +111,6 @@ def test_fetched_weights_stand_beside_what_was_published(place: Path, tmp_path: 
     assert (expected.top1, expected.top5) == (80.21, 95.20)
     assert after["accuracy_of"].startswith("the published weights")
     assert accuracy(place, NAME, "--weights", "reference")["published"] is None
-    weights = next((place / "cache" / "perftool" / "fetched" / NAME).rglob("weights.npz"))
-    copy = tmp_path / "copy.npz"
-    copy.write_bytes(weights.read_bytes())
-    assert accuracy(place, NAME, "--weights", copy)["published"] is not None, "the content decides"
-    with np.load(copy) as loaded:
-        changed = dict(loaded)
-    changed["InceptionV4/Logits/Logits/biases"] = changed["InceptionV4/Logits/Logits/biases"] + 1e-3
-    np.savez(tmp_path / "changed.npz", **changed)
-    assert accuracy(place, NAME, "--weights", tmp_path / "changed.npz")["published"] is None
     shown = perftool(
         place,
         "accuracy",
