@@ -8,7 +8,7 @@ from perftool.cli.main import app
 
 COMMANDS = (
     *((), ("sweep",), ("show",), ("recommend",), ("report",), ("accuracy",), ("quantize",), ("devices",)),
-    *(("load",), ("doctor",), ("export",), ("verify",), ("compare",), ("history",)),
+    *(("load",), ("doctor",), ("export",), ("verify",), ("profile",), ("compare",), ("history",)),
     *(("model",), ("model", "info"), ("model", "build"), ("model", "fetch"), ("model", "freeze")),
     *(("model", "convert"), ("model", "verify")),
 )

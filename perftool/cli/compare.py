@@ -143,7 +143,7 @@ def _insist(found: "Compared") -> None:
 
 
 def _judged(one: "Comparison") -> bool:
-    """Tell whether a regression would have been found: whether any figure of visits is judged, if asked for."""
+    """Tell whether a regression would have been found: any figure of visits is judged, if asked for."""
     shifts = [shift for each in one.configurations for shift in each.shifts if not each.control]
     if one.regressions or any(shift.p_value is not None for shift in shifts):
         return True
