@@ -159,7 +159,7 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
 def _parts(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> list[str]:
     """Return the block of each node; a node of the runtime's own belongs to the layer that follows it."""
     own = [number for number, one in enumerate(rows) if one.originals]
-    found = blocks([_placed(rows[at].originals[0]) for at in own], [times[at].point for at in own])
+    found = blocks([_placed(rows[at].originals) for at in own], [times[at].point for at in own])
     known = dict(zip(own, found, strict=True))
     parts: list[str] = []
     following = found[-1] if found else ALL
@@ -169,9 +169,13 @@ def _parts(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> list[str]:
     return parts[::-1]
 
 
-def _placed(original: str) -> str:
-    """Return the name that tells where a layer is; quantizers are called after the layer that they follow."""
-    return _QUANTIZER.sub("", original)
+def _placed(originals: Sequence[str]) -> str:
+    """Return the first name that tells where a layer is; what was made while converting has a bare one.
+
+    Quantizers are called after the layer that they follow.
+    """
+    names = [_QUANTIZER.sub("", name) for name in originals]
+    return next((name for name in names if "/" in name or "." in name), names[0])
 
 
 def _executed(rows: Sequence[LayerTime]) -> str | None:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from perftool.analysis.layer_changes import LayerReport
 from perftool.analysis.layers import LayerProfile, LayerRow
 from perftool.render.numbers import plain
-from perftool.render.plotting import LOOKS, figure_of, saved, styled, write_title
+from perftool.render.plotting import DPI, LOOKS, figure_of, saved, styled, write_title
 
 #: So many layers have a bar.
 BARS = 20
@@ -115,7 +115,7 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _laid_out(figure: Figure, rows: Sequence[LayerRow]) -> Figure:
-    """Explain the fills, and make room: names as long as these take a second layout to be known."""
+    """Explain the fills. Long names are cut unless laid out at the resolution that they are saved in."""
     present = {row.precision for row in rows}
     handles = [
         Patch(facecolor=fill.colour, hatch=fill.hatch, edgecolor="white", label=name)
@@ -132,5 +132,5 @@ def _laid_out(figure: Figure, rows: Sequence[LayerRow]) -> Figure:
         title="runs in",
         title_fontsize=8,
     )
-    figure.draw_without_rendering()
+    figure.set_dpi(DPI)
     return figure

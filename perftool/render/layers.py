@@ -131,8 +131,8 @@ def _layers(profile: LayerProfile, shown: int) -> Table:
     table = empty_table()
     table.add_column("layer", overflow="fold")
     table.add_column("kernel", overflow="fold")
-    table.add_column("runs in", no_wrap=True)
-    for title in ("time\nus", "share", "GFLOP/s", *(("of limit",) if limits else ())):
+    table.add_column("runs\nin", no_wrap=True)
+    for title in ("time\nus", "share", "GFLOP/s", *(("of\nlimit",) if limits else ())):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows[:shown]:
         cells = [_name(row), row.kernel, row.precision, _microseconds(row.time_us), f"{row.share:.1%}"]

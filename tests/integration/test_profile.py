@@ -263,3 +263,17 @@ def test_a_sweep_times_its_choice_and_the_best_in_f32_once(
     again = perftool("sweep", "--resume", folder, "--json")
     assert again.returncode == 0, again.stderr
     assert records(read(folder), LayersTimed) == timed, "what was timed is not timed again"
+
+
+@pytest.mark.real_data
+def test_inception_v4_is_told_by_its_blocks(perftool: Command, real_data: Path) -> None:
+    weights = real_data / "inception_v4" / "weights_fp16.npz"
+    done = perftool("profile", "googlenet-v4-tf", "--weights", weights, "--seconds", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["profile"]
+    kinds = {group["name"]: group for group in found["by_type"]}
+    assert kinds["Convolution"]["layers"] == 149 and kinds["Convolution"]["share"] > 0.8
+    assert {f"InceptionV4/Mixed_5{letter}" for letter in "bcde"} <= {one["name"] for one in found["by_block"]}
+    work = sum(one["gflops"] * one["time_us"]["point"] / 1e6 for one in found["layers"] if one["gflops"])
+    assert work == pytest.approx(24.58, rel=0.01), "10^9 operations, as published"
+    assert 0.5 < found["sum_ms"]["point"] / found["counted_ms"]["point"] < 1.05
