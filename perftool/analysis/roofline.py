@@ -18,6 +18,8 @@ from perftool.record import Executed, Peak, PeaksMeasured
 MEMORY = "memory bandwidth"
 #: What makes up less of the limit than this is not named.
 _NAMED = 0.10
+#: What is surely above so many percent of a limit, and not surely below the limit, is said to be at it.
+_NEAR = 90.0
 _GIGA = 1e9
 
 
@@ -234,7 +236,14 @@ def said(id: str, of_limit: Estimate, bound: str) -> str:
         return (
             f"{id}: {percent} of the best kernel measured, which its own kernels outdo; the limit is {bound}"
         )
-    if (of_limit.high if of_limit.high is not None else of_limit.point) >= 100:
+    low = of_limit.point if of_limit.low is None else of_limit.low
+    high = of_limit.point if of_limit.high is None else of_limit.high
+    if low < _NEAR and high >= 100:
+        return (
+            f"{id}: {percent} of its limit, which is {bound}: too uncertain to tell whether it is there, or "
+            f"up to {100 / low:.2f} times as fast is to be had"
+        )
+    if high >= 100:
         return (
             f"{id} is at its limit, which is {bound}: {percent} of the best kernel measured; what is left is "
             "less work, or a narrower precision"
@@ -248,7 +257,7 @@ def said(id: str, of_limit: Estimate, bound: str) -> str:
 def _faster(of_limit: Estimate) -> str:
     """Say how many times as fast the limit is."""
     if of_limit.low is None or of_limit.high is None:
-        return f"{100 / of_limit.point:.2f} times"
+        return f"about {100 / of_limit.point:.2f} times"
     return f"{100 / of_limit.point:.2f} times ({100 / of_limit.high:.2f} to {100 / of_limit.low:.2f})"
 
 

@@ -221,8 +221,8 @@ def test_a_limit_is_no_higher_than_the_highest_ceiling_and_than_the_memory_allow
         (
             Estimate(point=50.0, low=None, high=None),
             "f32 arithmetic",
-            "x reaches 50 % of its limit, which is f32 arithmetic: no more than 2.00 times as fast is to be "
-            "had of this graph in these precisions here",
+            "x reaches 50 % of its limit, which is f32 arithmetic: no more than about 2.00 times as fast is "
+            "to be had of this graph in these precisions here",
         ),
         (
             Estimate(point=103.0, low=98.0, high=107.0),
@@ -235,6 +235,18 @@ def test_a_limit_is_no_higher_than_the_highest_ceiling_and_than_the_memory_allow
             "int8 arithmetic",
             "x is at its limit, which is int8 arithmetic: 99 % (95 to 101) of the best kernel measured; "
             "what is left is less work, or a narrower precision",
+        ),
+        (
+            Estimate(point=119.0, low=48.0, high=272.0),
+            "int8 arithmetic",
+            "x: 119 % (48 to 272) of its limit, which is int8 arithmetic: too uncertain to tell whether it "
+            "is there, or up to 2.08 times as fast is to be had",
+        ),
+        (
+            Estimate(point=100.0, low=None, high=None),
+            "int8 arithmetic",
+            "x is at its limit, which is int8 arithmetic: 100 % of the best kernel measured; what is left is "
+            "less work, or a narrower precision",
         ),
         (
             Estimate(point=112.0, low=108.0, high=116.0),
