@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from journals import nine
 from msgspec import structs
-from tangled import OBJECTIVES, as_bounds, random_limits, tangled
+from tangled import OBJECTIVES, as_bounds, random_limits, served, tangled
 
 from perftool.analysis.choose import choose
 from perftool.analysis.result import Summary
@@ -77,6 +77,16 @@ def test_at_another_percentile_and_without_labels_too(show: Show) -> None:
     own = Limits(percentile=90, latency_ms=500.0, accuracy_drop_pp=1.0)
     page = show(summary, choose(summary, "latency", own))
     agree(page, summary, "latency", random_limits(summary, 7, 100, own))
+
+
+def test_of_the_rate_under_a_bound(show: Show) -> None:
+    own = Limits(slo_ms=300.0)
+    chosen: set[str | None] = set()
+    for seed in range(3):
+        summary = served(seed)
+        page = show(summary, choose(summary, "rate", own))
+        chosen |= agree(page, summary, "rate", random_limits(summary, seed, 100, own))
+    assert len(chosen) > 5
 
 
 def test_of_a_run_of_hundreds(show: Show) -> None:

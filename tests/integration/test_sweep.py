@@ -132,7 +132,7 @@ def test_a_sweep_measures_everything_and_recommends(
     assert not records(run, Failed)
     assert isinstance(run.entries[-1].record, Finished)
     assert_no_child_left(run)
-    for name in ("report.txt", "results.json", "profile.toml", "host.json"):
+    for name in ("report.html", "report.txt", "results.json", "profile.toml", "host.json"):
         assert (folder / name).stat().st_size > 0
     assert {path.suffix for path in (folder / "plots").iterdir()} == {".png", ".svg"}
 

@@ -8,7 +8,8 @@ from msgspec import structs
 
 from perftool.analysis.limits import bounds
 from perftool.analysis.metrics import METRICS, objective_metric
-from perftool.analysis.result import Again, Dropped, Summary
+from perftool.analysis.result import Again, Dropped, LatencyIntervals, RatePoint, Summary
+from perftool.analysis.stats import Estimate
 from perftool.analysis.summary import summarize
 from perftool.spec import Bound, Limits, Objective, Policy
 
@@ -140,3 +141,37 @@ def _limit(draw: random.Random, figures: list[float]) -> float:
 def as_bounds(limits: Limits) -> dict[str, float]:
     """Return limits as the page holds them."""
     return {metric.name: bound for metric, bound in bounds(limits)}
+
+
+def served(seed: int) -> Summary:
+    """Return a summary of a run whose objective is the rate under a bound, with four rates offered each."""
+    draw = random.Random(seed)
+    summary = tangled(seed)
+    found = []
+    for one in summary.configurations:
+        rate = one.throughput_fps.point if one.throughput_fps else 1.0
+        latency = draw.uniform(20, 200)
+        points = tuple(
+            _offered(share * rate, latency / (1 - share), many=draw.random() < 0.9)
+            for share in (0.5, 0.7, 0.8, 0.9)
+        )
+        found.append(structs.replace(one, open=points if one.status == "ok" else ()))
+    return structs.replace(
+        summary, configurations=tuple(found), run=structs.replace(summary.run, objective="rate"), again={}
+    )
+
+
+def _offered(rate: float, latency: float, *, many: bool) -> RatePoint:
+    p50 = Estimate(point=latency, low=0.95 * latency, high=1.05 * latency) if many else None
+    return RatePoint(
+        rate_fps=rate,
+        arrivals="poisson",
+        served_fps=rate,
+        latency_ms=LatencyIntervals(p50=p50, p90=None, p95=None, p99=None),
+        n=400 if many else 5,
+        visits=6,
+        disturbed=0,
+        lag_ms=0.1,
+        refusal=None,
+        refused=None,
+    )
