@@ -187,7 +187,7 @@ def write_journal(folder: Path, space: Space, *, raced: bool) -> int:
         journal.write(msgspec.json.encode(_header(now)) + b"\n")
         for record in records(truth, rng, raced=raced):
             visits += isinstance(record, Visited)
-            now += _NS
+            now += _NS + (record.window_ns if isinstance(record, Visited) else 0)
             journal.write(msgspec.json.encode(Entry(at_ns=now, record=record)) + b"\n")
     return visits
 

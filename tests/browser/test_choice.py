@@ -1,5 +1,6 @@
 """The page chooses as perftool does: the same limits give the same choice, for the same reasons."""
 
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,15 @@ CHOOSE = """list => list.map(bounds => {
     passing: found.passes.filter(Boolean).length,
   };
 })"""
+
+
+REASONS = """bounds => {
+  const { foreseen } = perftool.content;
+  perftool.bounds = bounds;
+  const found = perftool.choose(foreseen, bounds);
+  const rows = foreseen.ids.map((id, row) => [id, perftool.whyNot(found, row)]);
+  return Object.fromEntries(rows.filter(([, why]) => why !== ""));
+}"""
 
 
 def agree(page: Any, summary: Summary, objective: Objective, asked: list[Limits]) -> set[str | None]:
@@ -136,3 +146,20 @@ def test_a_race_s_drops_count_under_the_run_s_own_objective_alone(show: Show) ->
     other = structs.replace(summary, again={})
     page = show(other, choose(other, "efficiency", Limits()))
     agree(page, other, "efficiency", random_limits(other, 4, 100, Limits()))
+
+
+def test_every_candidate_s_reason_begins_as_perftool_s_does(show: Show) -> None:
+    for seed in range(3):
+        summary = tangled(seed)
+        page = show(summary, choose(summary, "throughput", Limits()))
+        for limits in random_limits(summary, seed, 25, Limits()):
+            expected = {one.id: one.reason for one in choose(summary, "throughput", limits).rejected}
+            told = page.evaluate(REASONS, as_bounds(limits))
+            for id, reason in told.items():
+                if id in expected and "not measur" not in expected[id]:
+                    assert heads(expected[id]) & heads(reason), (id, expected[id], reason)
+
+
+def heads(reason: str) -> set[str]:
+    """Return the clauses of a reason, without the ratios that the page does not have."""
+    return {re.split(r" \(|: ", clause)[0] for clause in reason.split("; ")}

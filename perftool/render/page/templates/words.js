@@ -33,8 +33,13 @@ perftool.interval = (name, row) => {
 perftool.times = ({ point, low, high }) =>
   `${point.toFixed(2)}x` + (low === null || high === null ? "" : ` (${low.toFixed(2)}x to ${high.toFixed(2)}x)`);
 
-// A limit as it is written: as many digits as it was given.
-perftool.limitText = (control, bound) => `${control.called} ${control.way} ${bound} ${control.unit}`;
+// A limit as perftool writes it: percentage points always with a decimal.
+perftool.boundText = ({ unit }, bound) => {
+  const text = String(Number(bound.toPrecision(10)));
+  return `${unit === "pp" && !/[.e]/.test(text) ? `${text}.0` : text} ${unit}`;
+};
+
+perftool.limitText = (control, bound) => `${control.called} ${control.way} ${perftool.boundText(control, bound)}`;
 
 // The row of the page's table that a candidate is.
 perftool.rowOf = (candidate) => perftool.content.candidates[candidate];
@@ -81,11 +86,12 @@ perftool.whyChosen = (found) => {
 perftool.whyNot = (found, candidate) => {
   const { foreseen } = perftool.content;
   if (found.chosen === candidate) return "";
-  const misses = perftool.missesOf(candidate);
-  if (misses.length) return misses.join("; ");
   if (found.refused.has(candidate)) return perftool.refusalText(found.refused.get(candidate));
   const row = perftool.rowOf(candidate);
-  if (!found.passes[candidate]) return perftool.content.rows.dropped[row] || "";
+  const by = foreseen.beaten_by[candidate];
+  if (by === -2 || (by >= 0 && found.kept[by] && !found.refused.has(by))) return perftool.content.rows.dropped[row];
+  const misses = perftool.missesOf(candidate);
+  if (misses.length) return misses.join("; ");
   const kind = found.standing(candidate);
   if ("lt".includes(kind)) {
     const chosen = perftool.rowOf(found.chosen);
@@ -101,7 +107,7 @@ perftool.missText = (control, value, bound) => {
     text = value.toFixed(digits);
     if (!perftool.keeps(Number(text), control.way, bound)) break;
   }
-  return `${control.called} ${text} ${control.unit} ${control.way === "<=" ? ">" : "<"} ${bound} ${control.unit}`;
+  return `${control.called} ${text} ${control.unit} ${control.way === "<=" ? ">" : "<"} ${perftool.boundText(control, bound)}`;
 };
 
 perftool.missesOf = (candidate) => {
