@@ -10,7 +10,7 @@ from msgspec import structs
 from profiled import profiled
 from tangled import tangled
 
-from perftool.analysis import foreseen
+from perftool.analysis import foresee
 from perftool.analysis.choose import choose
 from perftool.analysis.metrics import THROUGHPUT
 from perftool.analysis.result import ConfigurationResult, Summary
@@ -322,7 +322,7 @@ def test_of_too_many_points_those_that_matter_are_drawn_and_the_page_says_so(
 def test_where_too_much_would_have_to_be_foreseen_it_refers_to_the_command(
     show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(foreseen, "MOST_STANDINGS", 1)
+    monkeypatch.setattr(foresee, "MOST_STANDINGS", 1)
     page = opened(show, summarize(nine()))
     assert not page.is_visible("#limit-rows")
     assert "ask perftool recommend" in " ".join(page.inner_text("#limits").split())

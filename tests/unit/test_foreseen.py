@@ -6,10 +6,10 @@ from journals import BASELINES, Journal, Measured, nine
 from msgspec import structs
 from tangled import OBJECTIVES, as_bounds, random_limits, tangled
 
-from perftool.analysis import foreseen as module
+from perftool.analysis import foresee as module
 from perftool.analysis.candidates import candidates_of, column, passing, pick_of, within
 from perftool.analysis.choose import choose
-from perftool.analysis.foreseen import foresee
+from perftool.analysis.foresee import foresee
 from perftool.analysis.metrics import METRICS, objective_metric
 from perftool.analysis.result import Summary
 from perftool.analysis.summary import summarize

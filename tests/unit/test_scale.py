@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale import SMALL, write_journal
+from benchmarks.large_runs import write_journal
+from benchmarks.scale import SMALL
 from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
 from perftool.record import Visited

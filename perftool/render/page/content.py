@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from perftool.analysis import metrics, pareto, stats
-from perftool.analysis.foreseen import Foreseen, foresee
+from perftool.analysis.foresee import foresee
+from perftool.analysis.foreseen import Foreseen
 from perftool.analysis.layers import LayerProfile
 from perftool.analysis.leader import BAND, best_in_f32, ratio_of
 from perftool.analysis.limits import bounds

@@ -1,0 +1,70 @@
+"""Say beforehand what fresh rounds would say of each choice, whatever the limits and whoever else passes.
+
+Asks `confirmation`, about one other candidate at a time: its answers do not depend on one another.
+"""
+
+from perftool.analysis import confirmation, metrics
+from perftool.analysis.candidates import Candidates
+from perftool.analysis.foreseen import Fresh, Unconfirmed
+from perftool.analysis.metric import Metric
+from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.spec import Limits
+
+NO_LIMITS = Limits(accuracy_drop_pp=None)
+
+
+def fresh_of(summary: Summary, metric: Metric, among: Candidates) -> tuple[Fresh, ...]:
+    """Return what the fresh rounds say of each candidate that they were made for."""
+    rows = {one.id: row for row, one in enumerate(among.results)}
+    return tuple(_fresh(summary, metric, among.results[rows[id]], rows) for id in summary.again if id in rows)
+
+
+def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: dict[str, int]) -> Fresh:
+    """Ask `confirmation` about every other candidate apart: its answers do not depend on one another."""
+    again = summary.again[chosen.id]
+    found = confirmation.confirm(summary, metric, NO_LIMITS, chosen, None, ())
+    if found is None:
+        why = confirmation.why_unconfirmed(summary, metric, chosen.id, None, None, ())
+        return Fresh(
+            candidate=rows[chosen.id], rounds=0, processes=0, beaten_by=(), figures={}, shared={}, why=why
+        )
+    beaten_by, shared = [], {}
+    for id in again.series:
+        if id in rows and id != chosen.id:
+            held = confirmation.confirm(summary, metric, NO_LIMITS, chosen, id, (id,))
+            assert held is not None, "all its fresh rounds are made"
+            if held.reasons:
+                beaten_by.append(rows[id])
+            if held.runner_up is not None:
+                shared[str(rows[id])] = held.runner_up.rounds
+    result = again.results[chosen.id]
+    figures = {
+        name: value for name, each in metrics.METRICS.items() if (value := each.value(result)) is not None
+    }
+    return Fresh(
+        candidate=rows[chosen.id],
+        rounds=found.rounds,
+        processes=found.processes,
+        beaten_by=tuple(beaten_by),
+        figures=figures,
+        shared=shared,
+        why=None,
+    )
+
+
+def unconfirmed(summary: Summary, metric: Metric) -> Unconfirmed:
+    """Return why a choice that has no fresh rounds of its own is not confirmed, in each case.
+
+    Asked of `confirmation` for a configuration of no name, which has no rounds.
+    """
+    bare = Summary(run=summary.run, host=summary.host, configurations=(), baselines=(), series={}, again={})
+    never = not summary.run.confirm_rounds or confirmation.load_of(metric) is None
+    not_made = confirmation.why_unconfirmed(bare, metric, "", None, None, ()) or ""
+    return Unconfirmed(
+        never=not_made if never else None,
+        exhausted=confirmation.spent(),
+        elsewhere=confirmation.elsewhere("{id}"),
+        not_made=not_made,
+        choices=confirmation.CHOICES,
+        again=tuple(summary.again),
+    )
