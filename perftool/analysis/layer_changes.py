@@ -205,7 +205,8 @@ class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What `perftool profile` found, as its JSON shows it. `other` and `changes` are None without --against.
 
     `reference` tells that the model has perftool's own weights. `disturbed` names the configurations during
-    whose timing other programs, or the hypervisor, took more than 10 % of the machine.
+    whose timing other programs, or the hypervisor, took more than 10 % of the machine, `peaks_disturbed` the
+    devices whose peaks were measured beside other work.
     """
 
     created: str
@@ -217,6 +218,7 @@ class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     other: LayerProfile | None
     changes: ProfilesCompared | None
     disturbed: tuple[str, ...]
+    peaks_disturbed: tuple[str, ...] = ()
 
 
 def layer_report(
@@ -235,6 +237,7 @@ def layer_report(
         other=other,
         changes=against(profiles[0], other) if other else None,
         disturbed=tuple(one.configuration.id for one in timed if _disturbed(one)),
+        peaks_disturbed=tuple(one.device for one in (rooflines or {}).values() if one.disturbed),
     )
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from perftool.analysis.blocks import ALL, blocks
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Spent, advise
-from perftool.analysis.roofline import Roofline
+from perftool.analysis.roofline import Roofline, ceiling_of
 from perftool.analysis.stats import Estimate, median_estimate
 from perftool.journal import Record
 from perftool.record import LayersTimed, LayerTime
@@ -231,9 +231,8 @@ def _row(
 
 def _ceiling(precision: str, roofline: Roofline | None) -> float | None:
     """Return the most operations per nanosecond that were seen in a precision."""
-    ceilings = roofline.ceilings if roofline else ()
-    found = [one.gflops.point for one in ceilings if one.precision == precision]
-    return max(found, default=None)
+    found = ceiling_of(roofline, precision) if roofline else None
+    return found.gflops.point if found else None
 
 
 def _least_ns(layer: LayerTime, requests: int, roofline: Roofline | None) -> float | None:

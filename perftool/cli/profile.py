@@ -80,7 +80,7 @@ def profile(
             found = profile_layers(asked, requests, seconds, watcher)
     except KeyboardInterrupt:
         raise InterruptedRunError("stopped; prepared models are kept, and nothing else was written") from None
-    report = layer_report(found.header, found.timed)
+    report = layer_report(found.header, found.timed, found.rooflines)
     if json:
         print_json(report)
     else:

@@ -70,6 +70,11 @@ def _heading(report: LayerReport) -> Text:
         f"warning: other programs, or the hypervisor, took more than 10 % of the machine while {id} was timed"
         for id in report.disturbed
     ]
+    lines += [
+        f"warning: the peaks of {device} were measured beside other work: they may be too low, and what is in "
+        "percent of them too high"
+        for device in report.peaks_disturbed
+    ]
     return Text("\n".join(map(plain, lines)))
 
 

@@ -9,24 +9,29 @@ from typing import NamedTuple
 
 import msgspec
 
+from perftool.analysis.headroom import rooflines_of
+from perftool.analysis.roofline import Roofline
 from perftool.bench.devices import uncounted
 from perftool.bench.isolate import expect, refuse
 from perftool.errors import UsageError
 from perftool.images.dataset import images_for
 from perftool.journal import Header
-from perftool.record import Failed, LayersTimed, Prepared, Progress
+from perftool.machine import Device, DeviceFound
+from perftool.record import Failed, LayersTimed, PeaksMeasured, Prepared, Progress
 from perftool.spec import Configuration, Images, Profile
 from perftool.sweep.layering import time_layers
 from perftool.sweep.locks import hold
+from perftool.sweep.peaks import peaks_of
 from perftool.sweep.plan import plan
 from perftool.sweep.run import INPUTS, Status, Watcher, first, model_path, new_header, prepare, probe
 
 
 class Profiled(NamedTuple):
-    """What was profiled, and the answers in the order of the profile's precisions."""
+    """What was profiled, the answers in the order of the profile's precisions, and rooflines by device."""
 
     header: Header
     timed: tuple[LayersTimed, ...]
+    rooflines: dict[str, Roofline]
 
 
 def profile_layers(profile: Profile, requests: int | None, seconds: float, watcher: Watcher) -> Profiled:
@@ -52,6 +57,7 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
             )
         wanted.append(_in_flight(found[0], requests))
     with hold(tuple(dict.fromkeys(one.device for one in wanted))):
+        peaks = _peaks(profile, devices, watcher)
         prepared = [_prepared(profile, one, calibration, watcher) for one in wanted]
         return Profiled(
             header,
@@ -59,7 +65,20 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
                 _timed(profile, one, file, images, seconds, watcher)
                 for one, file in zip(wanted, prepared, strict=True)
             ),
+            rooflines_of(peaks),
         )
+
+
+def _peaks(profile: Profile, devices: tuple[Device, ...], watcher: Watcher) -> list[PeaksMeasured]:
+    """Return what the devices can do at most; without it a profile only lacks the percent of the limit."""
+    found = []
+    for device in devices:
+        if isinstance(device, DeviceFound) and profile.policy.peak_seconds:
+            watcher.status(Status(stage="peaks", subject=device.name))
+            with tempfile.TemporaryDirectory() as folder:
+                log = Path(folder) / "peaks.log"
+                found.append(peaks_of(device, profile.policy.peak_seconds, log))
+    return [one for one in found if isinstance(one, PeaksMeasured)]
 
 
 def _in_flight(configuration: Configuration, requests: int | None) -> Configuration:
