@@ -71,8 +71,8 @@ def _heading(report: LayerReport) -> Text:
         for id in report.disturbed
     ]
     lines += [
-        f"warning: the peaks of {device} were measured beside other work: they may be too low, and what is in "
-        "percent of them too high"
+        f"warning: the peaks of {device} were measured beside other work: they may be too low, and what is "
+        "in percent of them too high"
         for device in report.peaks_disturbed
     ]
     return Text("\n".join(map(plain, lines)))
