@@ -68,7 +68,7 @@ def agree(page: Any, summary: Summary, objective: Objective, asked: list[Limits]
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
 def test_the_page_chooses_as_perftool_does(show: Show, objective: Objective) -> None:
-    refused = 0
+    refused = confirmed = 0
     chosen: set[str | None] = set()
     for seed in range(5):
         summary = tangled(seed, objective)
@@ -76,10 +76,12 @@ def test_the_page_chooses_as_perftool_does(show: Show, objective: Objective) -> 
         page = show(summary, choose(summary, objective, own))
         asked = random_limits(summary, seed, 100, own)
         chosen |= agree(page, summary, objective, asked)
-        refused += sum(bool(choose(summary, objective, limits).refused) for limits in asked)
+        found = [choose(summary, objective, limits) for limits in asked]
+        refused += sum(bool(one.refused) for one in found)
+        confirmed += sum(one.confirmation is not None and one.unconfirmed is None for one in found)
     assert len(chosen) > 10 and None in chosen
     if objective in ("throughput", "latency", "efficiency"):
-        assert refused > 5, "fresh rounds turned some down"
+        assert refused > 5 and confirmed > 5, "fresh rounds turned some down, and confirmed some"
 
 
 def test_at_another_percentile_and_without_labels_too(show: Show) -> None:

@@ -85,16 +85,17 @@ def _again(
     metric = objective_metric(objective, Limits(), summary)
     sign = 1 if metric.better == "higher" else -1
     known = [one for one in summary.configurations if one.status == "ok" and metric.value(one) is not None]
-    best = sorted(known, key=lambda one: -sign * (metric.value(one) or 0.0))[:6]
+    kept = [one for one in known if one.dropped is None]
+    best = sorted(kept, key=lambda one: -sign * (metric.value(one) or 0.0))[:6]
     found: dict[str, Again] = {}
     for one in draw.sample(best, min(3, len(best))):
         ids = {one.id, *(other.id for other in draw.sample(known, min(5, len(known))))}
-        ids |= {other.id for other in draw.sample(best, 2)}
+        ids |= {other.id for other in best}
         rounds = draw.choice((3, 6, 6, 6))
         again = tuple(
             changed(
                 each,
-                fps=each.fps * draw.uniform(0.9, 1.1),
+                fps=each.fps * (draw.uniform(0.98, 1.12) if each.id == one.id else draw.uniform(0.9, 1.1)),
                 rounds=rounds,
                 completions=8,
                 memory_mb=each.memory_mb * draw.uniform(0.95, 1.1),
