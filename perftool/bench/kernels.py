@@ -87,21 +87,20 @@ def precision_of(primitive: str) -> str:
 
 
 def kernel_flops(
-    kernels: Sequence[Kernel], layers: Iterable[LayerCost], biases: Mapping[str, str] | None = None
+    kernels: Sequence[Kernel], layers: Iterable[LayerCost], biases: Mapping[str, str]
 ) -> tuple[int, ...]:
     """Return the operations of each kernel: those of the layers fused into it, each counted once in all.
 
     A layer that several kernels name belongs to the first of them that does more than rewrite numbers.
     `biases` are the layers that biases belong to: a kernel may be called by its bias alone.
     """
-    known = biases or {}
     flops_of = {layer.name: layer.flops for layer in layers}
     owner: dict[str, int] = {}
     for rewriting in (False, True):
         for index, kernel in enumerate(kernels):
             if (kernel.type in REWRITING) == rewriting:
                 for name in kernel.originals:
-                    owner.setdefault(known.get(name, name), index)
+                    owner.setdefault(biases.get(name, name), index)
     flops = [0] * len(kernels)
     for name, index in owner.items():
         flops[index] += flops_of.get(name, 0)

@@ -5,6 +5,7 @@ configurations exist is the plan's.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -124,16 +125,19 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def executed_precisions(compiled: Any, layers: tuple[LayerCost, ...]) -> tuple[Executed, ...]:
+def executed_precisions(
+    compiled: Any, layers: tuple[LayerCost, ...], biases: Mapping[str, str]
+) -> tuple[Executed, ...]:
     """Read off the kernels' names which precision carries how many FLOPs, the largest share first.
 
     A kernel's FLOPs are those of the original layers that were fused into it; kernels without any, which
-    only rewrite or move data, are left out. The precision that the runtime model reports for a kernel's
+    only rewrite or move data, are left out. `biases` are the layers that fused biases belong to
+    (`model.complexity.fused_biases`). The precision that the runtime model reports for a kernel's
     output is no witness: see docs/measurement.md.
     """
     kernels = read_kernels(compiled.get_runtime_model())
     found: dict[str, list[tuple[int, int]]] = {}
-    for kernel, flops in zip(kernels, kernel_flops(kernels, layers), strict=True):
+    for kernel, flops in zip(kernels, kernel_flops(kernels, layers, biases), strict=True):
         if flops:
             found.setdefault(kernel.precision, []).append((flops, kernel.bytes))
     executed = (
@@ -209,7 +213,12 @@ class OpenVINOEngine:
     """A compiled model of the OpenVINO runtime."""
 
     def __init__(
-        self, compiled: Any, requested: dict[str, str], inputs: list[ov.Tensor], layers: tuple[LayerCost, ...]
+        self,
+        compiled: Any,
+        requested: dict[str, str],
+        inputs: list[ov.Tensor],
+        layers: tuple[LayerCost, ...],
+        biases: Mapping[str, str],
     ) -> None:
         self._compiled = compiled
         self._inputs = inputs
@@ -218,9 +227,10 @@ class OpenVINOEngine:
         self.optimal_requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self.loaded_from_cache = _asked(compiled, "LOADED_FROM_CACHE").get("LOADED_FROM_CACHE") == "YES"
         self._layers = layers
+        self._biases = biases
 
     def executed(self) -> tuple[Executed, ...]:
-        return executed_precisions(self._compiled, self._layers)
+        return executed_precisions(self._compiled, self._layers, self._biases)
 
     def flight(self, requests: int) -> Flight:
         return OpenVINOFlight(self._compiled, requests, self._inputs)

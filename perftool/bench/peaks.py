@@ -195,7 +195,7 @@ def _kernel(core: ov.Core, device: str, kind: _Kind, precision: str, shared: _Ar
 
 def executed(compiled: Any, layers: tuple[LayerCost, ...]) -> str:
     """Name the precision that a compiled kernel ran in; where there were several, all, joined by a plus."""
-    found = executed_precisions(compiled, layers)
+    found = executed_precisions(compiled, layers, {})  # The chains have no biases.
     total = sum(one.flops for one in found)
     return "+".join(one.precision for one in found if one.flops >= _NAMED * total)
 

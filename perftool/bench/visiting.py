@@ -27,7 +27,7 @@ from perftool.images.sets import image_loaders, image_size, load_images, to_inpu
 from perftool.job import Compile, Offer, Visit
 from perftool.machine import Conditions
 from perftool.memory import Peak
-from perftool.model.complexity import describe
+from perftool.model.complexity import describe, fused_biases
 from perftool.model.sources import load
 from perftool.record import Compiled, Offered, Visited
 from perftool.spec import Closed, EndToEnd, Images, ModelFile, Sync
@@ -52,6 +52,7 @@ class Compilation:
         self._batch = configuration.batch
         model = load(ModelFile(path=job.model_path), self._batch)
         layers = describe(model, name=configuration.id, origin=job.model_path).layers
+        biases = fused_biases(model, job.model_path)
         self._port = model.input(0)
         inputs = batches(input_arrays(job.inputs, model), self._batch)
         self._peak = Peak()  # Decoding the inputs is not the deployed model's.
@@ -60,7 +61,7 @@ class Compilation:
             ov.Core(), model, configuration.device, configuration.setting
         )
         self._compile_ns = time.perf_counter_ns() - started
-        self._engine = OpenVINOEngine(self._compiled, requested, inputs, layers)
+        self._engine = OpenVINOEngine(self._compiled, requested, inputs, layers, biases)
         auto = configuration.requests == "auto"
         self._requests = self._engine.optimal_requests if auto else int(configuration.requests)
         self._flights: dict[tuple[str, int], Flight] = {}

@@ -14,7 +14,7 @@ import pytest
 from openvino import opset13 as ops
 
 from perftool.bench.openvino_engine import executed_precisions
-from perftool.model.complexity import describe
+from perftool.model.complexity import describe, fused_biases
 
 CALIBRATION = 16
 IMAGES = 116
@@ -122,7 +122,9 @@ def share_in_float(path: Path) -> float:
     """Return which share of a written model's operations the CPU really runs in f32."""
     model = ov.Core().read_model(path)
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    executed = executed_precisions(compiled, describe(model, name="m", origin="m").layers)
+    executed = executed_precisions(
+        compiled, describe(model, name="m", origin="m").layers, fused_biases(model, "m")
+    )
     total = sum(one.flops for one in executed)
     return sum(one.flops for one in executed if one.precision == "f32") / total
 

@@ -6,6 +6,8 @@ import pytest
 from openvino import opset13 as ops
 
 from perftool.bench.kernels import Kernel, kernel_flops, precision_of, read_kernels
+from perftool.bench.openvino_engine import executed_precisions
+from perftool.model.complexity import describe, fused_biases
 from perftool.record import LayerCost
 
 
@@ -50,7 +52,33 @@ def test_each_layers_operations_are_counted_once() -> None:
         kernel("after", "Eltwise", "relu"),
         kernel("pool", "Pooling", "pool"),
     ]
-    assert kernel_flops(kernels, costs) == (0, 110, 0, 1)
+    assert kernel_flops(kernels, costs, {}) == (0, 110, 0, 1)
+
+
+def dense(layers: int, side: int, batch: int) -> ov.Model:
+    """Chain fully connected layers, each with a bias and a ReLU."""
+    node = data = ops.parameter([batch, side], np.float32, name="data")
+    rng = np.random.Generator(np.random.Philox(3))
+    for number in range(layers):
+        weights = ops.constant(rng.normal(0, side**-0.5, (side, side)).astype(np.float32))
+        product = ops.matmul(node, weights, False, True, name=f"fc{number}")
+        bias = ops.constant(rng.normal(0, 1, (1, side)).astype(np.float32))
+        node = ops.relu(ops.add(product, bias, name=f"fc{number}/bias"), name=f"relu{number}")
+    return ov.Model([ops.result(node)], [data], "dense")
+
+
+@pytest.mark.parametrize(("capability", "precision"), [("FP32", "f32"), ("BF16", "bf16")])
+def test_a_fully_connected_layer_with_a_bias_keeps_its_operations(capability: str, precision: str) -> None:
+    core = ov.Core()
+    if capability not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip(f"this CPU does not list {capability}")
+    model = dense(layers=3, side=1024, batch=8)
+    described = describe(model, name="dense", origin="dense")
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    executed = executed_precisions(compiled, described.layers, fused_biases(model, "dense"))
+    assert sum(one.flops for one in executed) == pytest.approx(described.flops, rel=0.001)
+    assert executed[0].precision == precision
+    assert executed[0].flops == pytest.approx(described.flops, rel=0.01)
 
 
 def compiled(precision: str) -> tuple[Kernel, ...]:
