@@ -26,11 +26,11 @@ _NS_PER_US = 1e3
 class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One node of the compiled graph. Its time is of one inference of a batch, its share of all nodes' time.
 
-    `gflops` is its rate in 10^9 operations per second, None where it has none; `of_peak` percent of the
-    measured peak of its precision, `of_limit` percent of what the roofline allows it, None without peaks.
-    Both count what all requests in flight reach together, as they share the device. `intensity` is
-    operations per byte. `block` is the part of the network that it belongs to; `transition` tells that it
-    only changes precision or layout.
+    `gflops` is its rate in 10^9 operations per second, and `device_gflops` what all requests in flight reach
+    in it together, as they share the device; None where it has none. `of_peak` is percent of the measured
+    peak of its precision, `of_limit` percent of what the roofline allows it, both by the rate of all requests
+    and None without peaks. `intensity` is operations per byte. `block` is the part of the network that it
+    belongs to; `transition` tells that it only changes precision or layout.
     """
 
     name: str
@@ -43,6 +43,7 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     time_us: Estimate
     share: float
     gflops: float | None
+    device_gflops: float | None
     of_peak: float | None
     of_limit: float | None
     intensity: float | None
@@ -210,6 +211,7 @@ def _row(
 ) -> LayerRow:
     layer, time_ns, least_ns = spent
     gflops = layer.flops / time_ns if layer.flops and time_ns > 0 else None
+    together = None if gflops is None else requests * gflops
     ceiling = _ceiling(layer.precision, roofline)
     return LayerRow(
         name=layer.name,
@@ -222,7 +224,8 @@ def _row(
         time_us=time,
         share=time.point / whole_us if whole_us > 0 else 0.0,
         gflops=gflops,
-        of_peak=None if gflops is None or ceiling is None else 100 * requests * gflops / ceiling,
+        device_gflops=together,
+        of_peak=None if together is None or ceiling is None else 100 * together / ceiling,
         of_limit=None if least_ns is None or time_ns <= 0 else 100 * least_ns / time_ns,
         intensity=layer.flops / layer.bytes if layer.flops and layer.bytes else None,
         transition=layer.rewrites,

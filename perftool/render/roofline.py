@@ -58,7 +58,7 @@ def roofline_figure(summary: Summary, recommendation: Recommendation, found: Roo
     if not placed:
         return None
     profile = _profile(summary.layers, found.device, recommendation.id)
-    layers = [] if profile is None else [row for row in profile.layers if row.gflops and row.intensity]
+    layers = [] if profile is None else [row for row in profile.layers if row.device_gflops and row.intensity]
     figure = figure_of(8.4, 5.0)
     axes = figure.add_subplot()
     at = {id: (one.intensity, one.gflops.point) for id, one in placed.items()}
@@ -84,9 +84,9 @@ def _across(one: Placed) -> Estimate:
 
 
 def _spot(row: LayerRow) -> Point:
-    """Return where a layer lies; only those are asked for that have both."""
-    assert row.intensity is not None and row.gflops is not None
-    return row.intensity, row.gflops
+    """Return where a layer lies, at what all requests reach together; only of those that have both."""
+    assert row.intensity is not None and row.device_gflops is not None
+    return row.intensity, row.device_gflops
 
 
 def _profile(profiles: Sequence[LayerProfile], device: str, chosen: str | None) -> LayerProfile | None:

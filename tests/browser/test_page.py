@@ -195,6 +195,20 @@ def test_every_chart_that_has_something_to_show_is_there(show: Show) -> None:
     assert "without counters" in told and "layers added up" in told
 
 
+def test_layers_lie_under_the_device_s_ceilings_by_what_all_requests_reach(show: Show) -> None:
+    found = profiled(summarize(forty()))
+    (first,) = found.layers
+    more = structs.replace(first, id="another", layers=first.layers[:1])
+    page = opened(show, structs.replace(found, layers=(first, more)))
+    traces = page.evaluate(
+        "document.getElementById('roofline-chart').data.map(({ name, y }) => ({ name, y: Array.from(y) }))"
+    )
+    rates = [row.device_gflops for row in first.layers if row.device_gflops]
+    assert [one["y"] for one in traces if one["name"].startswith("layers of ")] == [rates], (
+        "one profile's, all of them, and no other's"
+    )
+
+
 def test_what_there_is_nothing_of_is_not_shown(show: Show) -> None:
     page = opened(show, summarize(Journal((Measured(rounds=0, failed="killed"),)).run()))
     for id in ("tradeoff", "heat", "distributions", "layers", "roofline"):

@@ -215,6 +215,7 @@ def row(gflops: float | None, intensity: float | None, share: float) -> LayerRow
         time_us=Estimate(point=1.0, low=None, high=None),
         share=share,
         gflops=gflops,
+        device_gflops=None if gflops is None else 2 * gflops,
         of_peak=None,
         of_limit=None,
         intensity=intensity,
@@ -237,7 +238,7 @@ def test_layers_that_carry_operations_are_drawn_hollow_by_their_share() -> None:
         plain_ms=milliseconds,
         counted_ms=milliseconds,
         sum_ms=milliseconds,
-        layers=(row(700.0, 300.0, 0.6), row(5.0, 0.5, 0.3), row(None, None, 0.1)),
+        layers=(row(350.0, 300.0, 0.6), row(2.5, 0.5, 0.3), row(None, None, 0.1)),
         by_type=(),
         by_block=(),
         by_precision=(),
@@ -254,6 +255,8 @@ def test_layers_that_carry_operations_are_drawn_hollow_by_their_share() -> None:
         if hasattr(one, "get_sizes") and len(one.get_sizes())
     ]
     assert sorted(areas) == pytest.approx([270.0, 540.0])
+    spots = {(float(x), float(y)) for one in axes.collections for x, y in one.get_offsets()}
+    assert {(300.0, 700.0), (0.5, 5.0)} <= spots, "two requests share the device that the ceilings are of"
     assert axes.get_xlim()[0] < 0.5 and axes.get_ylim()[0] < 5.0, "every layer is in view"
 
 

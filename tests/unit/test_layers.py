@@ -88,8 +88,9 @@ def test_requests_side_by_side_share_the_device() -> None:
     layer = node("a", 10, flops=1_200_000)
     alone = layer_profile(timed(layer), a_roofline()).layers[0]
     beside = layer_profile(timed(layer, requests=2, streams=2), a_roofline()).layers[0]
-    assert beside.gflops == alone.gflops
     assert beside.of_peak == pytest.approx(2 * (alone.of_peak or 0))
+    assert beside.gflops == alone.gflops == alone.device_gflops
+    assert beside.device_gflops == pytest.approx(2 * (alone.gflops or 0))
     assert beside.of_limit == pytest.approx(2 * (alone.of_limit or 0))
 
 

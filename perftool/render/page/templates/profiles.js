@@ -61,8 +61,9 @@ perftool.roofline = (chosen) => {
   const roof = rooflines[Number(document.getElementById("roofline-device").value) || 0];
   const device = new Map(rows.id.map((id, row) => [id, rows.device[row]]));
   const here = placed.filter((one) => (device.get(one.id) ?? roof.device) === roof.device);
-  const parts = profiles.filter((profile) => profile.device === roof.device)
-    .flatMap((profile) => profile.layers.filter((layer) => layer.intensity && layer.gflops)).slice(0, 600);
+  const timed = profiles.filter((profile) => profile.device === roof.device);
+  const profile = timed.find((one) => chosen !== null && one.id === rows.id[chosen]) ?? timed[0];
+  const parts = profile ? profile.layers.filter((layer) => layer.intensity && layer.device_gflops) : [];
   const highest = roof.ceilings.length ? roof.ceilings[0].gflops.point : 1;
   const width = roof.bandwidth_gb_s.point;
   const all = [...here.map((one) => one.intensity), ...parts.map((one) => one.intensity), highest / width];
@@ -77,8 +78,8 @@ perftool.roofline = (chosen) => {
       line: { color: look.colour, width: 2 }, hoverinfo: "skip" };
   });
   if (parts.length) {
-    traces.push({ x: parts.map((one) => one.intensity), y: parts.map((one) => one.gflops), mode: "markers", type: "scatter",
-      name: "layers", text: parts.map((one) => perftool.inert(one.name)), hovertemplate: "%{text}<extra></extra>",
+    traces.push({ x: parts.map((one) => one.intensity), y: parts.map((one) => one.device_gflops), mode: "markers", type: "scatter",
+      name: perftool.inert(`layers of ${profile.id}`), text: parts.map((one) => perftool.inert(one.name)), hovertemplate: "%{text}<extra></extra>",
       marker: { size: 5, opacity: 0.5, color: parts.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).colour) } });
   }
   traces.push({ x: here.map((one) => one.intensity), y: here.map((one) => one.gflops.point), mode: "markers", type: "scatter",
