@@ -103,16 +103,6 @@ def ceiling_of(found: Roofline, precision: str) -> Ceiling | None:
     return next((one for one in found.ceilings if one.precision == precision), None)
 
 
-def limit_gflops(found: Roofline, precision: str, intensity: float) -> float | None:
-    """Return the most operations per second, in 10^9, at an intensity (operations per byte).
-
-    The lower of the precision's ceiling and of what the memory's bandwidth feeds; None where no kernel ran
-    in the precision.
-    """
-    ceiling = ceiling_of(found, precision)
-    return None if ceiling is None else min(ceiling.gflops.point, intensity * found.bandwidth_gb_s.point)
-
-
 # ---------------------------------------------------------------- a configuration
 
 
@@ -224,41 +214,48 @@ def _bound(parts: Sequence[_Part]) -> str:
 
 
 def said(id: str, of_limit: Estimate, bound: str) -> str:
-    """Say in a sentence how much faster a configuration could be at most, and what sets that limit."""
+    """Say in a sentence how much faster a configuration could be, and what sets that limit.
+
+    Of arithmetic alone a limit is a bound. The memory's is none for what stays in caches, and nothing is
+    called out of reach by it.
+    """
     percent = f"{of_limit.point:.0f} %{_span(of_limit)}"
-    sure_above = of_limit.low is not None and of_limit.low > 100
-    if sure_above and MEMORY in bound:
+    low, high = of_limit.low, of_limit.high
+    if low is None or high is None:
+        return f"{id}: {percent} of its limit, which is {bound}: too few visits to tell whether it is there"
+    if low > 100:
+        return _above(id, percent, bound)
+    if low < _NEAR and high >= 100:
+        return (
+            f"{id}: {percent} of its limit, which is {bound}: too uncertain to tell whether it is there, or "
+            f"up to {100 / low:.2f} times as fast is to be had{_cached(bound)}"
+        )
+    if high >= 100:
+        best = " of the best kernel measured; what is left is less work, or a narrower precision"
+        return f"{id} is at its limit, which is {bound}: {percent}{_cached(bound) or best}"
+    faster = f"{100 / of_limit.point:.2f} times ({100 / high:.2f} to {100 / low:.2f}) as fast"
+    if MEMORY in bound:
+        return f"{id} reaches {percent} of its limit, which is {bound}: {faster} is to be had{_cached(bound)}"
+    return (
+        f"{id} reaches {percent} of its limit, which is {bound}: no more than {faster} is to be had of this "
+        "graph in these precisions here"
+    )
+
+
+def _above(id: str, percent: str, bound: str) -> str:
+    """Say that a configuration is surely faster than its limit, and why that can be."""
+    if MEMORY in bound:
         return (
             f"{id}: {percent} of its limit, which is {bound}: what its kernels hand on stays in caches, and "
             "those are faster than the memory that set the limit"
         )
-    if sure_above:
-        return (
-            f"{id}: {percent} of the best kernel measured, which its own kernels outdo; the limit is {bound}"
-        )
-    low = of_limit.point if of_limit.low is None else of_limit.low
-    high = of_limit.point if of_limit.high is None else of_limit.high
-    if low < _NEAR and high >= 100:
-        return (
-            f"{id}: {percent} of its limit, which is {bound}: too uncertain to tell whether it is there, or "
-            f"up to {100 / low:.2f} times as fast is to be had"
-        )
-    if high >= 100:
-        return (
-            f"{id} is at its limit, which is {bound}: {percent} of the best kernel measured; what is left is "
-            "less work, or a narrower precision"
-        )
-    return (
-        f"{id} reaches {percent} of its limit, which is {bound}: no more than {_faster(of_limit)} as fast is "
-        "to be had of this graph in these precisions here"
-    )
+    return f"{id}: {percent} of the best kernel measured, which its own kernels outdo; the limit is {bound}"
 
 
-def _faster(of_limit: Estimate) -> str:
-    """Say how many times as fast the limit is."""
-    if of_limit.low is None or of_limit.high is None:
-        return f"about {100 / of_limit.point:.2f} times"
-    return f"{100 / of_limit.point:.2f} times ({100 / of_limit.high:.2f} to {100 / of_limit.low:.2f})"
+def _cached(bound: str) -> str:
+    """Say what a limit does not bound; nothing where it is arithmetic alone."""
+    told = " by the memory's bandwidth alone; data that stays in caches can be faster"
+    return told if MEMORY in bound else ""
 
 
 def _span(of_limit: Estimate) -> str:
