@@ -39,12 +39,14 @@ class Advice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Spent(NamedTuple):
     """A layer, the time that it takes, and the least that the device's peaks allow it, in nanoseconds.
 
-    Both are of one inference; `least_ns` is None without peaks.
+    Both are of one inference; `least_ns` is None without peaks. `computing_ns` is what its operations alone
+    take at the least, None where it has none: caches outdo the memory, and nothing outdoes that.
     """
 
     layer: LayerTime
     time_ns: float
     least_ns: float | None
+    computing_ns: float | None
 
 
 def advise(
@@ -132,19 +134,23 @@ def _rewriting(spent: Sequence[Spent]) -> Iterable[Advice]:
 
 
 def _under_used(timed: LayersTimed, spent: Sequence[Spent]) -> Iterable[Advice]:
-    """Bound what it would gain if the cores reached, in every layer, what the peaks allow."""
-    known = [(one.time_ns, one.least_ns) for one in spent if one.least_ns is not None]
+    """Bound what it would gain if the cores reached, in every layer that computes, the arithmetic peaks.
+
+    Said only where the memory's bandwidth does not explain the times either.
+    """
+    known = [one for one in spent if one.computing_ns is not None]
     streams, threads = timed.streams or 1, timed.threads or 1
-    now = sum(time for time, _ in known)
-    least = sum(min(time, bound) for time, bound in known)
-    if threads <= 1 or streams >= threads or not 0 < least < WELL_USED * now:
+    now = sum(one.time_ns for one in known)
+    allowed = sum(min(one.time_ns, one.least_ns or 0.0) for one in known)
+    least = sum(min(one.time_ns, one.computing_ns or 0.0) for one in known)
+    if threads <= 1 or streams >= threads or not 0 < allowed < WELL_USED * now:
         return
     total = sum(one.time_ns for one in spent)
     yield Advice(
         text="try more streams, or a larger batch: small layers leave cores waiting for each other",
         reason=f"{threads} threads work on {_counted(timed.requests, 'request')} of batch "
-        f"{timed.configuration.batch}, and the layers reach {least / now:.0%} of what the device's peaks "
-        "allow them",
+        f"{timed.configuration.batch}, and the layers that compute reach {least / now:.0%} of the device's "
+        "arithmetic peaks",
         gain=total / (total - now + least),
     )
 

@@ -116,7 +116,12 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
     rows = [one for one in timed.layers if one.times_ns]
     times = [median_estimate([value / _NS_PER_US for value in one.times_ns]) for one in rows]
     spent = [
-        Spent(one, time.point * _NS_PER_US, _least_ns(one, timed.requests, roofline))
+        Spent(
+            one,
+            time.point * _NS_PER_US,
+            _least_ns(one, timed.requests, roofline),
+            _computing_ns(one, timed.requests, roofline),
+        )
         for one, time in zip(rows, times, strict=True)
     ]
     parts = _parts(rows, times)
@@ -209,7 +214,7 @@ def _sum_ms(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> Estimate:
 def _row(
     spent: Spent, time: Estimate, block: str, whole_us: float, requests: int, roofline: Roofline | None
 ) -> LayerRow:
-    layer, time_ns, least_ns = spent
+    layer, time_ns, least_ns, _ = spent
     gflops = layer.flops / time_ns if layer.flops and time_ns > 0 else None
     together = None if gflops is None else requests * gflops
     ceiling = _ceiling(layer.precision, roofline)
@@ -245,11 +250,16 @@ def _least_ns(layer: LayerTime, requests: int, roofline: Roofline | None) -> flo
     """
     if roofline is None or not (layer.flops or layer.bytes):
         return None
-    ceiling = _ceiling(layer.precision, roofline)
-    if layer.flops and ceiling is None:
+    computing = _computing_ns(layer, requests, roofline)
+    if layer.flops and computing is None:
         return None
-    computing = layer.flops / ceiling if layer.flops and ceiling else 0.0
-    return requests * max(computing, layer.bytes / roofline.bandwidth_gb_s.point)
+    return max(computing or 0.0, requests * layer.bytes / roofline.bandwidth_gb_s.point)
+
+
+def _computing_ns(layer: LayerTime, requests: int, roofline: Roofline | None) -> float | None:
+    """Return the part of that which its operations take; None without operations, or without their peak."""
+    ceiling = _ceiling(layer.precision, roofline)
+    return requests * layer.flops / ceiling if layer.flops and ceiling else None
 
 
 def _transition(layer: LayerTime) -> str:

@@ -249,6 +249,14 @@ def test_cores_that_wait_are_seen_where_peaks_are_known() -> None:
     assert texts(timed(well), a_roofline()) == []
 
 
+def test_the_memory_s_bandwidth_excuses_cores_and_bounds_no_gain() -> None:
+    record = timed(node("a", *[1000] * 6, flops=80_000_000, moved=5_000_000))  # 100 us, or 500 from memory.
+    (advice,) = layer_profile(record, a_roofline()).advice
+    assert advice.gain == pytest.approx(10), "what stays in caches takes less than from memory"
+    record = timed(node("a", *[1000] * 6, flops=80_000_000, moved=8_000_000))
+    assert texts(record, a_roofline()) == [], "memory explains 80 % of its time"
+
+
 def test_time_outside_the_layers_is_said_when_it_is_sure() -> None:
     layer = node("a", *[500] * 6, flops=1_000_000)
     (advice,) = layer_profile(timed(layer, plain_us=[1000] * 6)).advice
