@@ -69,7 +69,8 @@ def roofline(peaks: PeaksMeasured) -> Roofline:
     """Return the roofline of a device: in each precision that a kernel really ran in, the fastest kernel.
 
     A kernel that ran in another precision than it was asked for counts for the one that it ran in; one that
-    ran in several counts for none. Raises ValueError where there is no ceiling, or no bandwidth.
+    ran in several, or in one that its name does not tell, counts for none.
+    Raises ValueError where there is no ceiling, or no bandwidth.
     """
     ceilings: dict[str, Ceiling] = {}
     bandwidths: list[Estimate] = []
@@ -77,7 +78,7 @@ def roofline(peaks: PeaksMeasured) -> Roofline:
         rate = rate_of(peak)
         if peak.kernel == "memory":
             bandwidths.append(rate)
-        elif peak.executed and "+" not in peak.executed:
+        elif peak.executed not in ("", "unknown") and "+" not in peak.executed:
             known = ceilings.get(peak.executed)
             if known is None or rate.point > known.gflops.point:
                 ceilings[peak.executed] = Ceiling(precision=peak.executed, kernel=peak.kernel, gflops=rate)

@@ -25,6 +25,11 @@ KERNEL_PRECISION: Final = {
     "i4": "int4",
     "u4": "int4",
 }
+#: What else a kernel may end with and mean an element type; any other end, such as ref or opt, is none.
+_ELEMENTS: Final = frozenset(
+    {"f64", "i64", "i32", "i16", "u64", "u32", "u16", "u1", "boolean", "bool", "string", "nf4"}
+    | {"f8e4m3", "f8e5m2", "f8e8m0", "f4e2m1"}
+)
 
 #: What the runtime adds to the name of a layer whose result it brings back from integers.
 _DEQUANTIZING: Final = ("/DequantizationMultiply", "/DequantizationSubtract", "/DequantizationConvert")
@@ -77,13 +82,13 @@ def read_kernels(runtime_model: Any) -> tuple[Kernel, ...]:
 
 
 def precision_of(primitive: str) -> str:
-    """Read a kernel's precision off the end of its name; "unknown" where that says nothing.
+    """Read a kernel's precision off the end of its name; "unknown" where that is no element type.
 
-    >>> precision_of("brgconv_avx512_I8")
-    'int8'
+    >>> precision_of("brgconv_avx512_I8"), precision_of("convolution_gpu_ref")
+    ('int8', 'unknown')
     """
     suffix = primitive.rpartition("_")[2].lower()
-    return KERNEL_PRECISION.get(suffix, suffix or "unknown")
+    return KERNEL_PRECISION.get(suffix, suffix if suffix in _ELEMENTS else "unknown")
 
 
 def kernel_flops(

@@ -21,6 +21,11 @@ from perftool.record import LayerCost
         ("unknown", "unknown"),
         ("", "unknown"),
         ("convolution_gpu_bfyx_os_iyx_osv16__f16", "f16"),
+        ("ref_any_I64", "i64"),
+        ("unknown_boolean", "boolean"),
+        ("gemm_tiled_opt", "unknown"),
+        ("convolution_gpu_ref", "unknown"),
+        ("brgconv_avx512_1x1", "unknown"),
     ],
 )
 def test_a_kernels_name_tells_its_precision(primitive: str, precision: str) -> None:

@@ -69,6 +69,7 @@ def test_a_ceiling_is_the_fastest_kernel_that_ran_in_its_precision_in_its_faster
 
 def test_a_kernel_that_fell_back_is_no_ceiling_of_what_was_asked_for() -> None:
     kernels = (peak(200.0), peak(210.0, "f32", asked="int8"), peak(900.0, "int8+f32", asked="int8"), memory())
+    kernels += (peak(950.0, "unknown", asked="int8"),)
     found = roofline(msgspec.structs.replace(measured(), peaks=kernels))
     assert [one.precision for one in found.ceilings] == ["f32"]
     assert ceiling_of(found, "int8") is None
