@@ -32,7 +32,7 @@ METHOD = 1
 #: How long peaks are believed, in seconds. The identity of a machine does not tell what has become of its
 #: cooling, nor on which hardware a virtual one runs today.
 KEPT_SECONDS = 7 * 86_400.0
-#: How long the child may be silent: a burst lasts seconds, on any machine.
+#: How long the child may be silent beyond the seconds that it is given, in which it compiles and warms up.
 _STALL_SECONDS = 180.0
 
 
@@ -54,17 +54,28 @@ class Fingerprint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 def peaks_of(device: DeviceFound, seconds: float, log: Path, watch: Watch = quiet) -> PeaksMeasured | Failed:
     """Return what a device can do at most, measured for about `seconds` unless it is in the cache.
 
-    `log` takes the child's output. Peaks that something disturbed are returned and not kept.
+    `log` takes the child's output. Peaks that something disturbed are returned and not kept, peaks that make
+    no roofline are a failure.
     """
     path = path_of(device, seconds)
     if (kept := _kept(path, device.name)) is not None:
         return kept
-    answer = ask_once(MeasurePeaks(device=device.name, seconds=seconds), log, _STALL_SECONDS, watch)
+    stall_seconds = _STALL_SECONDS + seconds  # A child is silent for as long as a round of bursts lasts.
+    answer = ask_once(MeasurePeaks(device=device.name, seconds=seconds), log, stall_seconds, watch)
     if isinstance(answer, Failed):
         return answer
-    measured = expect(answer, PeaksMeasured)
-    if not disturbed(measured):
-        keep(path, measured)
+    found = usable(expect(answer, PeaksMeasured))
+    if isinstance(found, PeaksMeasured) and not disturbed(found):
+        keep(path, found)
+    return found
+
+
+def usable(measured: PeaksMeasured) -> PeaksMeasured | Failed:
+    """Return peaks as they are, or as a failure where they make no roofline."""
+    try:
+        roofline(measured)
+    except ValueError as error:
+        return Failed(subject=measured.device, stage="peaks", kind="error", reason=str(error))
     return measured
 
 

@@ -6,16 +6,19 @@ from pathlib import Path
 import msgspec
 import pytest
 from journals import Journal, Measured
-from peaks import measured
+from peaks import measured, memory, peak
 
 from perftool.bench.engine import FakeFlight
+from perftool.bench.isolate import Watch
 from perftool.bench.peaks import last_level_cache_bytes, repeat
+from perftool.job import Job
 from perftool.journal import Entry, Planned, Record, Run, Started
 from perftool.machine import DeviceFound, DeviceMissing
-from perftool.record import Failed
+from perftool.record import Answer, Failed
 from perftool.spec import Policy
+from perftool.sweep import peaks as module
 from perftool.sweep.pace import PEAKS_OVER_SECONDS, seconds_left
-from perftool.sweep.peaks import peaks_left
+from perftool.sweep.peaks import peaks_left, usable
 
 CPU = DeviceFound(
     name="CPU", full_name="a CPU", capabilities=("FP32",), streams=(1, 2), properties=("NUM_STREAMS",)
@@ -111,6 +114,31 @@ def test_a_failure_is_tried_again_by_a_resumed_run_and_given_up_after_two() -> N
     assert names(run_of(LOST)) == []
     assert names(run_of(LOST, Started(pid=2))) == ["CPU"]
     assert names(run_of(LOST, Started(pid=2), LOST, Started(pid=3))) == []
+
+
+def test_peaks_that_make_no_roofline_are_a_failure_that_says_so() -> None:
+    assert usable(measured()) == measured()
+    unknown = (peak(200.0, "f16+unknown"), peak(210.0, "unknown"), memory())
+    found = usable(msgspec.structs.replace(measured(), peaks=unknown))
+    assert isinstance(found, Failed)
+    assert (found.stage, found.subject, found.kind) == ("peaks", "CPU", "error")
+    assert "no roofline" in found.reason
+
+
+def test_a_child_may_be_silent_for_as_long_as_it_is_given_and_useless_peaks_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    patience = []
+
+    def answer(job: Job, output: Path, stall_seconds: float, watch: Watch) -> Answer:
+        patience.append(stall_seconds)
+        return measured({"unknown": 200.0})
+
+    monkeypatch.setattr(module, "ask_once", answer)
+    assert isinstance(module.peaks_of(CPU, 1200.0, tmp_path / "log"), Failed)
+    assert patience[0] > 1200
+    assert not module.path_of(CPU, 1200.0).exists()
 
 
 def test_no_seconds_turn_it_off() -> None:
