@@ -1,6 +1,7 @@
 """Put a run's configurations under the rooflines of their devices. Pure; the arithmetic is `roofline`'s."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from msgspec import structs
@@ -21,16 +22,24 @@ class Limited(NamedTuple):
 
 
 def rooflines_of(records: Iterable[Record]) -> dict[str, Roofline]:
-    """Return the roofline of each device whose peaks a run holds, by the last of them."""
-    return {one.device: roofline(one) for one in records if isinstance(one, PeaksMeasured)}
+    """Return the roofline of each device whose peaks a run holds, by the last of them that make one."""
+    found: dict[str, Roofline] = {}
+    for one in records:
+        if isinstance(one, PeaksMeasured):
+            with suppress(ValueError):  # A journal may hold peaks that make none.
+                found[one.device] = roofline(one)
+    return found
 
 
 def under(
     result: ConfigurationResult, series: Series, found: Evidence, rooflines: Mapping[str, Roofline]
 ) -> Limited:
-    """Say of a configuration how near it comes to its limit, where its device's roofline is known."""
+    """Say of a configuration how near it comes to its limit, where its device's roofline is known.
+
+    One that was given up is no answer to how near one can come.
+    """
     throughput, limits = result.throughput_fps, rooflines.get(result.device)
-    if limits is None or throughput is None or not found.compiled:
+    if result.status != "ok" or limits is None or throughput is None or not found.compiled:
         return Limited(result, series, None)
     placed = place(
         limits,

@@ -18,7 +18,7 @@ from perftool.analysis.result import Document, Summary, document
 from perftool.analysis.stats import Estimate
 from perftool.analysis.summary import summarize
 from perftool.analysis.wishes import parse_bound
-from perftool.journal import Entry, Planned, Run
+from perftool.journal import ATTEMPTS, Entry, Planned, Run
 from perftool.record import Compiled, Executed, Failed, PeaksMeasured
 from perftool.render.plots import draw
 from perftool.render.roofline import roofline_figure
@@ -121,6 +121,24 @@ def test_kernels_of_an_old_journal_whose_bytes_nobody_counted_are_not_placed() -
 def test_peaks_of_another_device_place_nothing() -> None:
     summary = summarize(limited(nine(), measured(device="GPU")))
     assert summary.placed == ()
+
+
+def test_peaks_that_make_no_roofline_cost_a_journal_nothing_else() -> None:
+    useless = measured({"f16+unknown": 200.0})
+    summary, without = summarize(limited(nine(), useless)), summarize(limited(nine()))
+    assert summary.rooflines == summary.placed == ()
+    assert summary.configurations == without.configurations
+    assert summarize(limited(nine(), measured(), useless)) == SUMMARY, "those before it still count"
+
+
+def test_what_was_given_up_is_not_placed() -> None:
+    id = SUMMARY.placed[0].id
+    again = Failed(subject=id, stage="compile", kind="crash", reason="killed by SIGILL")
+    entries = (*LIMITED.entries, *[Entry(at_ns=1, record=again)] * ATTEMPTS)
+    summary = summarize(msgspec.structs.replace(LIMITED, entries=entries))
+    lost = next(one for one in (*summary.configurations, *summary.baselines) if one.id == id)
+    assert lost.status == "failed" and lost.throughput_fps is not None
+    assert summary.placed == tuple(one for one in SUMMARY.placed if one.id != id)
 
 
 def test_peaks_that_could_not_be_measured_fail_nothing() -> None:
