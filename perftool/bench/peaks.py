@@ -21,7 +21,7 @@ from perftool.bench.engine import Completion, Flight
 from perftool.bench.load import generate
 from perftool.bench.openvino_engine import OpenVINOFlight, compile_model, executed_precisions
 from perftool.bench.probe import probe
-from perftool.errors import DeviceMissingError
+from perftool.errors import DeviceMissingError, PerftoolError
 from perftool.job import MeasurePeaks
 from perftool.machine import DeviceFound, DeviceMissing
 from perftool.model.complexity import describe
@@ -41,9 +41,10 @@ ASKED: Final[dict[str, tuple[str, InferencePrecision]]] = {
 }
 #: Pieces of work for a device that is not counted in cores.
 PIECES: Final = 16
-#: What the memory kernel reads and writes, in times of the caches; the least that is taken for those; and
-#: the share of the free memory that it may take.
+#: What the memory kernel reads and writes, in times of the caches, and the least where memory is short; the
+#: least that is taken for caches; and the share of the free memory that it may take.
 TIMES_THE_CACHE: Final = 4
+LEAST_TIMES_THE_CACHE: Final = 2
 LEAST_CACHE_BYTES: Final = 32 * 2**20
 SHARE_OF_MEMORY: Final = 0.25
 #: A precision that carries less of a kernel's work than this is not named.
@@ -75,7 +76,7 @@ class _Kernel(NamedTuple):
 def measure_peaks(job: MeasurePeaks, watch: Watch) -> PeaksMeasured:
     """Repeat every kernel of a device in bursts, in turns, so that what disturbs hits all alike.
 
-    Raises DeviceMissingError where the device is not there.
+    Raises DeviceMissingError where the device is not there, and PerftoolError where memory is short.
     """
     found = probe(job.device)
     if isinstance(found, DeviceMissing):
@@ -170,7 +171,8 @@ def _kernel(core: ov.Core, device: str, kind: _Kind, precision: str, shared: _Ar
         case "convolution":
             model = convolution_chain(precision, pieces)
         case "memory":
-            model = memory_pass(_array_bytes() // shared.streams // _FLOAT_BYTES)
+            array = array_bytes(last_level_cache_bytes(), host.memory_free())
+            model = memory_pass(array // shared.streams // _FLOAT_BYTES)
     setting = Explicit(
         inference_precision=ASKED[precision][1] if precision else "f32",
         streams=shared.streams,
@@ -210,10 +212,20 @@ def _input(shape: tuple[int, ...], seed: int) -> ov.Tensor:
 # ---------------------------------------------------------------- the caches
 
 
-def _array_bytes() -> int:
-    """Return how long an array must be so that it and its copy are several times the caches."""
-    wanted = TIMES_THE_CACHE * max(LEAST_CACHE_BYTES, last_level_cache_bytes())
-    return int(min(wanted, SHARE_OF_MEMORY * host.memory_free()) / 2)
+def array_bytes(caches: int, free: int) -> int:
+    """Return how long an array must be so that it and its copy are several times the caches.
+
+    Where memory is short it is less. Raises PerftoolError where that would measure the caches.
+    """
+    caches = max(LEAST_CACHE_BYTES, caches)
+    both = min(TIMES_THE_CACHE * caches, SHARE_OF_MEMORY * free)
+    if both < LEAST_TIMES_THE_CACHE * caches:
+        needed = LEAST_TIMES_THE_CACHE * caches / SHARE_OF_MEMORY
+        raise PerftoolError(
+            f"not enough memory to measure the bandwidth: {free / 1e6:.0f} MB are free, and what is not to "
+            f"stay in caches takes {needed / 1e6:.0f} MB"
+        )
+    return int(both / 2)
 
 
 def last_level_cache_bytes(root: Path = host.ROOT) -> int:

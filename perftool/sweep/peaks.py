@@ -28,7 +28,7 @@ from perftool.replacing import replaced
 from perftool.sweep.remaining import planned
 
 #: The way in which `bench.peaks` measures: another number, and what is in the cache is not used any more.
-METHOD = 1
+METHOD = 2
 #: How long peaks are believed, in seconds. The identity of a machine does not tell what has become of its
 #: cooling, nor on which hardware a virtual one runs today.
 KEPT_SECONDS = 7 * 86_400.0

@@ -10,7 +10,8 @@ from peaks import measured, memory, peak
 
 from perftool.bench.engine import FakeFlight
 from perftool.bench.isolate import Watch
-from perftool.bench.peaks import last_level_cache_bytes, repeat
+from perftool.bench.peaks import LEAST_CACHE_BYTES, array_bytes, last_level_cache_bytes, repeat
+from perftool.errors import PerftoolError
 from perftool.job import Job
 from perftool.journal import Entry, Planned, Record, Run, Started
 from perftool.machine import DeviceFound, DeviceMissing
@@ -76,6 +77,16 @@ def test_caches_of_processors_that_may_not_be_used_do_not_count(tmp_path: Path) 
 
 def test_a_machine_that_says_nothing_of_its_caches_has_none(tmp_path: Path) -> None:
     assert last_level_cache_bytes(allowed(tmp_path, "0-1")) == 0
+
+
+@pytest.mark.parametrize("caches", [0, 2**20, 64 * 2**20])
+def test_the_memory_kernel_never_fits_into_the_caches(caches: int) -> None:
+    taken = max(caches, LEAST_CACHE_BYTES)
+    assert 2 * array_bytes(caches, 2**40) == 4 * taken
+    enough = 8 * taken  # A quarter of the free memory may be used.
+    assert 2 * array_bytes(caches, enough) == 2 * taken
+    with pytest.raises(PerftoolError, match=r"^not enough memory to measure the bandwidth: \d+ MB are free"):
+        array_bytes(caches, enough - 2**20)
 
 
 # ---------------------------------------------------------------- what is left
