@@ -9,7 +9,7 @@ from msgspec import Struct
 from perftool.analysis import stats
 from perftool.journal import Focused, Planned, Record, Run
 from perftool.machine import FOREIGN_LOAD
-from perftool.record import Compiled, Failed, Offered, PeaksMeasured, Prepared, Visited
+from perftool.record import Compiled, Failed, LayersTimed, Offered, PeaksMeasured, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
 
 NS_PER_MS = 1e6
@@ -157,8 +157,8 @@ def _evidence(
     )
 
 
-def disturbed(visit: Visited | Offered | PeaksMeasured) -> bool:
-    """Tell whether something else took a share of the machine that may have slowed a visit, or the peaks."""
+def disturbed(visit: Visited | Offered | PeaksMeasured | LayersTimed) -> bool:
+    """Tell whether something else took a share of the machine that may have slowed what was measured."""
     shares = (visit.conditions.other_load, visit.conditions.steal)
     return any(share is not None and share > FOREIGN_LOAD for share in shares)
 

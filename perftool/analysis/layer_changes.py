@@ -14,7 +14,7 @@ from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow, layer_p
 from perftool.analysis.roofline import Roofline
 from perftool.analysis.stats import Estimate, ratio_of_independent
 from perftool.journal import Header
-from perftool.machine import FOREIGN_LOAD, HostInfo
+from perftool.machine import HostInfo
 from perftool.record import LayersTimed
 
 #: A layer gained, or lost, when the interval of its ratio lies beyond this band around 1.
@@ -204,9 +204,8 @@ def _by_type(rows: Sequence[LayerRow]) -> tuple[LayerGroup, ...]:
 class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `perftool profile` found, as its JSON shows it. `other` and `changes` are None without --against.
 
-    `reference` tells that the model has perftool's own weights. `disturbed` names the configurations during
-    whose timing other programs, or the hypervisor, took more than 10 % of the machine, `peaks_disturbed` the
-    devices whose peaks were measured beside other work.
+    `reference` tells that the model has perftool's own weights, `peaks_disturbed` names the devices whose
+    peaks were measured beside other work.
     """
 
     created: str
@@ -217,7 +216,6 @@ class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     profile: LayerProfile
     other: LayerProfile | None
     changes: ProfilesCompared | None
-    disturbed: tuple[str, ...]
     peaks_disturbed: tuple[str, ...] = ()
 
 
@@ -236,11 +234,5 @@ def layer_report(
         profile=profiles[0],
         other=other,
         changes=against(profiles[0], other) if other else None,
-        disturbed=tuple(one.configuration.id for one in timed if _disturbed(one)),
         peaks_disturbed=tuple(one.device for one in (rooflines or {}).values() if one.disturbed),
     )
-
-
-def _disturbed(timed: LayersTimed) -> bool:
-    shares = (timed.conditions.other_load, timed.conditions.steal)
-    return any(share is not None and share > FOREIGN_LOAD for share in shares)

@@ -10,6 +10,7 @@ from statistics import fmean
 from msgspec import Struct
 
 from perftool.analysis.blocks import ALL, blocks
+from perftool.analysis.evidence import disturbed
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Spent, advise
 from perftool.analysis.roofline import Roofline, ceiling_of
@@ -67,7 +68,8 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `counters_ms` is what counting cost, the former two's difference; `outside_ms` what no node accounts for,
     the latter two's; of that the counters hide `hidden_ms` at the most, since they show whole microseconds.
     `transitions` are the nodes that only change precision or layout, `by_transition` from what to what.
-    `inferences` counts those with counters.
+    `inferences` counts those with counters. `disturbed` tells that other programs, or the hypervisor, took
+    more than 10 % of the machine meanwhile.
     """
 
     id: str
@@ -92,6 +94,7 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     counters_ms: float = 0.0
     outside_ms: float = 0.0
     hidden_ms: float = 0.0
+    disturbed: bool = False
 
 
 def layer_profiles(
@@ -159,6 +162,7 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
         counters_ms=counted.point - plain.point,
         outside_ms=counted.point - total.point,
         hidden_ms=len(rows) * timed.tick_ns / _NS_PER_MS,
+        disturbed=disturbed(timed),
     )
 
 

@@ -23,6 +23,9 @@ from perftool.render.tabular import empty_table
 SHOWN = 15
 _GROUPS = 24
 _BRIEF = 4
+_DISTURBED = (
+    "warning: other programs, or the hypervisor, took more than 10 % of the machine while {} was timed"
+)
 
 
 def layers_view(report: LayerReport, shown: int = SHOWN) -> tuple[RenderableType, ...]:
@@ -52,6 +55,8 @@ def layers_brief(profiles: Sequence[LayerProfile]) -> Text:
             continue
         lines.append(f"where the time of {one.id} goes: {kinds}")
         lines.append(f"  its costliest layer: {_name(costliest)}, {costliest.share:.1%}; {_reconciled(one)}")
+        if one.disturbed:
+            lines.append(f"  {_DISTURBED.format('it')}")
         lines += [f"  {_said(text, reason, gain)}" for text, reason, gain in _advice(one)]
     return Text("\n".join(plain(line) for line in lines))
 
@@ -66,10 +71,7 @@ def _heading(report: LayerReport) -> Text:
         f"{report.model}{weights}: time by layer, {report.created}",
         f"{host.cpu}, {host.cores_usable} cores usable, OpenVINO {host.openvino}",
     ]
-    lines += [
-        f"warning: other programs, or the hypervisor, took more than 10 % of the machine while {id} was timed"
-        for id in report.disturbed
-    ]
+    lines += [_DISTURBED.format(one.id) for one in (report.profile, report.other) if one and one.disturbed]
     lines += [
         f"warning: the peaks of {device} were measured beside other work: they may be too low, and what is "
         "in percent of them too high"

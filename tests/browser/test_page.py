@@ -192,7 +192,14 @@ def test_every_chart_that_has_something_to_show_is_there(show: Show) -> None:
         assert page.is_visible(f"#{id}")
     assert page.evaluate("document.getElementById('heat-chart').data.length") == 4
     told = page.inner_text("#layers-told")
-    assert "without counters" in told and "layers added up" in told
+    assert "without counters" in told and "layers added up" in told and "Warning" not in told
+
+
+def test_a_layer_profile_made_beside_other_work_says_so(show: Show) -> None:
+    summary = profiled(summarize(forty()))
+    busy = structs.replace(summary.layers[0], disturbed=True)
+    page = opened(show, structs.replace(summary, layers=(busy,)))
+    assert "Warning: other programs" in page.inner_text("#layers-told")
 
 
 def test_layers_lie_under_the_device_s_ceilings_by_what_all_requests_reach(show: Show) -> None:

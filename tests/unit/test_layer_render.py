@@ -2,12 +2,14 @@
 
 import json
 
+import msgspec
 import pytest
 from journals import HOST
 from layered import node, timed
 
 from perftool.analysis.layer_changes import LayerReport, layer_report
 from perftool.journal import FORMAT, Header, ModelIdentity
+from perftool.machine import Conditions
 from perftool.record import LayersTimed
 from perftool.render.files import as_text
 from perftool.render.layer_files import layers_files
@@ -84,6 +86,20 @@ def test_a_run_says_it_in_a_few_lines(int8: LayersTimed) -> None:
     text = layers_brief([report(int8).profile]).plain
     assert "where the time of cpu-int8-b1-s1 goes: Convolution 78%" in text
     assert "net/a/conv, 72.5%" in text
+
+
+@pytest.mark.parametrize(("other_load", "steal"), [(0.5, 0.0), (None, 0.2)])
+def test_what_was_timed_beside_other_work_says_so(
+    int8: LayersTimed, f32: LayersTimed, other_load: float | None, steal: float | None
+) -> None:
+    busy = Conditions(other_load=other_load, steal=steal, frequency_mhz=None, energy_j=None)
+    found = report(f32, msgspec.structs.replace(int8, conditions=busy))
+    said = "took more than 10 % of the machine while cpu-int8-b1-s1 was timed"
+    assert said in " ".join(as_text(*layers_view(found)).decode().split())
+    assert found.other is not None and found.other.disturbed and not found.profile.disturbed
+    brief = "took more than 10 % of the machine while it was timed"
+    assert brief in layers_brief([found.other]).plain
+    assert brief not in layers_brief([found.profile]).plain
 
 
 def test_names_from_model_files_cannot_act() -> None:

@@ -31,7 +31,8 @@ perftool.layers = () => {
   perftool.setText("layers-more", more > 0 ? `and ${more} more, which are shorter; the table has all` : "");
   perftool.setText("layers-told", `${profile.id}: without counters ${perftool.ms(profile.plain_ms)}, with them ` +
     `${perftool.ms(profile.counted_ms)}, layers added up ${perftool.ms(profile.sum_ms)}, over ${profile.inferences} inferences. ` +
-    `Changing precision or layout: ${perftool.percent(profile.transitions.share)} of the time.`);
+    `Changing precision or layout: ${perftool.percent(profile.transitions.share)} of the time.` +
+    (profile.disturbed ? " Warning: other programs, or the hypervisor, took more than 10 % of the machine meanwhile." : ""));
   perftool.fill("layers-advice", profile.advice.map(({ text, reason, gain }) =>
     perftool.element("li", {}, `${text}: ${reason}` + (gain === null ? "" : ` (at most ${gain.toFixed(2)}x)`))));
   perftool.layerTable(profile);
