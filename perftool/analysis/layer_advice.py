@@ -19,6 +19,7 @@ LEAST_GAIN: Final = 1.02
 WELL_USED: Final = 0.7
 
 _EXECUTES: Final[dict[str, str]] = {"FP32": "f32", "FP16": "f16", "BF16": "bf16", "INT8": "int8"}
+_FLOATS: Final = frozenset({"f32", "f16", "bf16"})
 _MULTIPLYING: Final = frozenset(
     {"convolution", "groupconvolution", "deconvolution", "fullyconnected", "matmul", "gemm"}
 )
@@ -69,10 +70,10 @@ def advise(
 
 
 def _fallen_back(precision: str, executed: str | None) -> Iterable[Advice]:
-    """Say that a configuration does not run in what it was asked to run in."""
+    """Say that a configuration runs in another floating-point precision than it was asked to run in."""
     wanted = _EXECUTES.get(precision)
-    if wanted is None or executed is None or executed == wanted:
-        return
+    if wanted is None or executed == wanted or executed not in _FLOATS:
+        return  # Float that runs in int8 comes quantized: no speed is lost.
     if precision == "INT8":
         text = "see whether the model was quantized at all, and whether the device has INT8 kernels"
     else:

@@ -15,7 +15,7 @@ from perftool.bench.devices import uncounted
 from perftool.bench.isolate import expect, refuse
 from perftool.errors import UsageError
 from perftool.images.dataset import images_for
-from perftool.journal import Header
+from perftool.journal import Header, Planned
 from perftool.machine import Device, DeviceFound
 from perftool.record import Failed, LayersTimed, PeaksMeasured, Prepared, Progress
 from perftool.spec import Configuration, Images, Profile
@@ -23,7 +23,17 @@ from perftool.sweep.layering import time_layers
 from perftool.sweep.locks import hold
 from perftool.sweep.peaks import peaks_of
 from perftool.sweep.plan import plan
-from perftool.sweep.run import INPUTS, Status, Watcher, first, model_path, new_header, prepare, probe
+from perftool.sweep.run import (
+    INPUTS,
+    Status,
+    Watcher,
+    first,
+    model_path,
+    new_header,
+    plan_prepared,
+    prepare,
+    probe,
+)
 
 
 class Profiled(NamedTuple):
@@ -47,15 +57,9 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
     header = new_header(profile)
     calibration, images = images_for(profile)
     devices = probe(profile.grids[0].devices, watcher)
-    made = plan(profile, header.host, devices)
-    wanted = []
-    for precision in profile.grids[0].precisions:
-        found = [one for one in made.configurations if one.precision == precision and not one.baseline]
-        if not found:
-            raise UsageError(
-                next(one.reason for one in made.left_out if one.configuration.precision == precision)
-            )
-        wanted.append(_in_flight(found[0], requests))
+    _wanted(profile, plan(profile, header.host, devices), requests)  # Refuses before anything is made.
+    made, _ = plan_prepared(header, devices, calibration, watcher)
+    wanted = _wanted(profile, made, requests)
     with hold(tuple(dict.fromkeys(one.device for one in wanted))):
         peaks = _peaks(profile, devices, watcher)
         prepared = [_prepared(profile, one, calibration, watcher) for one in wanted]
@@ -79,6 +83,18 @@ def _peaks(profile: Profile, devices: tuple[Device, ...], watcher: Watcher) -> l
                 log = Path(folder) / "peaks.log"
                 found.append(peaks_of(device, profile.policy.peak_seconds, log))
     return [one for one in found if isinstance(one, PeaksMeasured)]
+
+
+def _wanted(profile: Profile, made: Planned, requests: int | None) -> list[Configuration]:
+    """Return the one configuration of each precision; raise UsageError where it was left out of the plan."""
+    wanted = []
+    for precision in profile.grids[0].precisions:
+        found = [one for one in made.configurations if one.precision == precision and not one.baseline]
+        if not found:
+            reasons = [one.reason for one in made.left_out if one.configuration.precision == precision]
+            raise UsageError(f"{precision}: {reasons[0]}")
+        wanted.append(_in_flight(found[0], requests))
+    return wanted
 
 
 def _in_flight(configuration: Configuration, requests: int | None) -> Configuration:

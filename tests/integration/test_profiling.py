@@ -195,6 +195,14 @@ def test_what_cannot_be_profiled_is_one_line(
     assert said in one_line(done)
 
 
+def test_a_model_that_comes_quantized_is_not_compared_with_itself(
+    perftool: Command, files: dict[WeightFormat, Path]
+) -> None:
+    done = perftool("profile", files["int8"], "--precision", "INT8", "--against", "FP32", "--seconds", 0.3)
+    assert done.returncode == 2, done.stderr
+    assert "FP32: the model comes quantized" in one_line(done)
+
+
 def test_ctrl_c_is_one_line(environment: dict[str, str], files: dict[WeightFormat, Path]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "perftool", "profile", str(files["fp32"]), "--seconds", "60"],

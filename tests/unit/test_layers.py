@@ -228,6 +228,10 @@ def test_what_gains_less_than_two_percent_is_not_said() -> None:
         ("BF16", "f32", "ship what runs here"),
         ("FP32", "f32", None),
         ("BF16", "bf16", None),
+        ("FP32", "int8", None),
+        ("BF16", "int8", None),
+        ("INT8", "unknown", None),
+        ("FP32", "unknown", None),
     ],
 )
 def test_a_precision_that_fell_back_is_said(precision: str, runs_in: str, said: str | None) -> None:
