@@ -5,7 +5,7 @@ ONNX) or dots (PyTorch): `InceptionV4/Mixed_5b/Branch_0/Conv2d_0a_1x1/Conv2D`. N
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 #: What is said of layers whose names have no hierarchy, or none that tells parts apart.
@@ -16,6 +16,8 @@ OTHER: Final = "(other)"
 LARGEST_SHARE: Final = 0.5
 
 _SEPARATOR: Final = re.compile(r"[/.]")
+#: What quantizing adds to the name of a layer, as NNCF writes it.
+_QUANTIZER: Final = re.compile(r"/fq_\w+$")
 
 
 def blocks(names: Sequence[str], times: Sequence[float]) -> list[str]:
@@ -37,6 +39,43 @@ def blocks(names: Sequence[str], times: Sequence[float]) -> list[str]:
         if share <= LARGEST_SHARE:
             break
     return [ALL] * len(names) if found is None else found[1]
+
+
+def cut(nodes: Iterable[tuple[Sequence[str], float]]) -> dict[str, str]:
+    """Return the part that each name belongs to which tells where nodes are.
+
+    A node is given by its originals, the layers that it stands for, and its time. Those of several profiles
+    of one model may be given together: then all are cut at one depth, and their parts compare.
+    """
+    times: dict[str, float] = {}
+    for originals, time in nodes:
+        if originals:
+            times[_placed(originals)] = times.get(_placed(originals), 0.0) + time
+    return dict(zip(times, blocks(list(times), list(times.values())), strict=True))
+
+
+def parts_of(nodes: Sequence[Sequence[str]], parts: Mapping[str, str]) -> list[str]:
+    """Return the part of each node, given its originals, in the order of execution.
+
+    A node of the runtime's own, which has none, belongs to the layer that follows it.
+    """
+    own = [parts[_placed(originals)] for originals in nodes if originals]
+    following = own[-1] if own else ALL
+    found: list[str] = []
+    for originals in reversed(nodes):
+        if originals:
+            following = parts[_placed(originals)]
+        found.append(following)
+    return found[::-1]
+
+
+def _placed(originals: Sequence[str]) -> str:
+    """Return the first name that tells where a layer is; what was made while converting has a bare one.
+
+    Quantizers are called after the layer that they follow.
+    """
+    names = [_QUANTIZER.sub("", name) for name in originals]
+    return next((name for name in names if "/" in name or "." in name), names[0])
 
 
 def _place(name: str) -> list[str]:

@@ -74,7 +74,8 @@ def against(one: LayerProfile, other: LayerProfile) -> ProfilesCompared:
     """Compare a profile with another of the same model.
 
     Each node's time is counted once: nodes of both profiles that share a layer of the model, directly or
-    through others, are compared together.
+    through others, are compared together. The profiles' blocks must have been cut together
+    (`layers.layer_profiles`).
     """
     matched, alone, other_alone = _matched(one.layers, other.layers)
     changes = sorted(map(_change, matched), key=lambda change: -change.saved_us)

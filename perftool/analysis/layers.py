@@ -3,13 +3,12 @@
 From one LayersTimed record; nothing here measures. The method is explained in docs/profiling.md.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, median
 
 from msgspec import Struct
 
-from perftool.analysis.blocks import ALL, blocks
+from perftool.analysis.blocks import cut, parts_of
 from perftool.analysis.evidence import disturbed
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Spent, advise
@@ -18,8 +17,6 @@ from perftool.analysis.stats import Estimate, median_estimate
 from perftool.journal import Record
 from perftool.record import LayersTimed, LayerTime
 
-#: What quantizing adds to the name of a layer, as NNCF writes it.
-_QUANTIZER = re.compile(r"/fq_\w+$")
 _NS_PER_MS = 1e6
 _NS_PER_US = 1e3
 
@@ -102,15 +99,25 @@ def layer_profiles(
 ) -> tuple[LayerProfile, ...]:
     """Return the profile of each configuration that a run timed the layers of; the last of each counts.
 
-    `rooflines` are the devices' peaks, by device.
+    `rooflines` are the devices' peaks, by device. All are cut into the same blocks, so that they compare.
     """
     timed = {one.configuration.id: one for one in records if isinstance(one, LayersTimed)}
     known = rooflines or {}
-    return tuple(layer_profile(one, known.get(one.configuration.device)) for one in timed.values())
+    parts = cut(node for one in timed.values() for node in _nodes(one))
+    return tuple(layer_profile(one, known.get(one.configuration.device), parts) for one in timed.values())
 
 
-def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> LayerProfile:
+def _nodes(timed: LayersTimed) -> Iterable[tuple[tuple[str, ...], float]]:
+    """Yield what each node stands for, and its median time."""
+    return ((one.originals, median(one.times_ns)) for one in timed.layers if one.times_ns)
+
+
+def layer_profile(
+    timed: LayersTimed, roofline: Roofline | None = None, parts: Mapping[str, str] | None = None
+) -> LayerProfile:
     """Work out a profile. Nodes without a time are left out.
+
+    `parts` are the blocks as `blocks.cut` returns them; by default those of this profile alone.
 
     A layer's time is the median over the bursts, each burst's being the mean of its inferences; latencies
     are estimated in the same way. `sum_ms` adds the layers' medians up, and so do all groups; its
@@ -127,7 +134,7 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
         )
         for one, time in zip(rows, times, strict=True)
     ]
-    parts = _parts(rows, times)
+    places = parts_of([one.originals for one in rows], cut(_nodes(timed)) if parts is None else parts)
     executed = _executed(rows)
     plain = _latency_ms(timed.plain_ns, timed.bursts)
     counted = _latency_ms(timed.counted_ns, timed.bursts)
@@ -135,7 +142,7 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
     whole = sum(time.point for time in times)
     layers = tuple(
         _row(one, time, part, whole, timed.requests, roofline)
-        for one, time, part in zip(spent, times, parts, strict=True)
+        for one, time, part in zip(spent, times, places, strict=True)
     )
     rewriting = [one for one in spent if one.layer.rewrites]
     configuration = timed.configuration
@@ -154,7 +161,7 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
         sum_ms=total,
         layers=layers,
         by_type=_grouped(spent, lambda index: spent[index].layer.type or "unknown", whole),
-        by_block=_grouped(spent, lambda index: parts[index], whole),
+        by_block=_grouped(spent, lambda index: places[index], whole),
         by_precision=_grouped(spent, lambda index: spent[index].layer.precision, whole),
         transitions=_group("transitions", rewriting, whole),
         advice=advise(timed, spent, executed, plain, total),
@@ -164,28 +171,6 @@ def layer_profile(timed: LayersTimed, roofline: Roofline | None = None) -> Layer
         hidden_ms=len(rows) * timed.tick_ns / _NS_PER_MS,
         disturbed=disturbed(timed),
     )
-
-
-def _parts(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> list[str]:
-    """Return the block of each node; a node of the runtime's own belongs to the layer that follows it."""
-    own = [number for number, one in enumerate(rows) if one.originals]
-    found = blocks([_placed(rows[at].originals) for at in own], [times[at].point for at in own])
-    known = dict(zip(own, found, strict=True))
-    parts: list[str] = []
-    following = found[-1] if found else ALL
-    for number in reversed(range(len(rows))):
-        following = known.get(number, following)
-        parts.append(following)
-    return parts[::-1]
-
-
-def _placed(originals: Sequence[str]) -> str:
-    """Return the first name that tells where a layer is; what was made while converting has a bare one.
-
-    Quantizers are called after the layer that they follow.
-    """
-    names = [_QUANTIZER.sub("", name) for name in originals]
-    return next((name for name in names if "/" in name or "." in name), names[0])
 
 
 def _executed(rows: Sequence[LayerTime]) -> str | None:

@@ -12,11 +12,12 @@ from layered import node, timed
 from perftool.analysis.blocks import ALL, OTHER, blocks
 from perftool.analysis.layer_advice import LEAST_GAIN
 from perftool.analysis.layer_changes import against
-from perftool.analysis.layers import layer_profile
+from perftool.analysis.layers import layer_profile, layer_profiles
 from perftool.analysis.roofline import Ceiling, Roofline
 from perftool.analysis.stats import Estimate
 from perftool.bench.layers import Reading, mean_times_ns
 from perftool.record import LayersTimed
+from perftool.spec import Precision
 
 TYPES = st.sampled_from(("Convolution", "Pooling", "Reorder", "Eltwise"))
 PRECISIONS = st.sampled_from(("int8", "f32", "bf16"))
@@ -341,3 +342,21 @@ def test_no_time_is_counted_twice_or_lost(one: LayersTimed, other: LayersTimed) 
     assert math.isclose(sum(change.time_us for change in found.layers) + alone, mine.sum_ms.point * 1e3)
     its_alone = sum(group.time_us for group in found.other_only)
     assert math.isclose(sum(change.other_us for change in found.layers) + its_alone, its.sum_ms.point * 1e3)
+
+
+def test_profiles_side_by_side_are_cut_into_the_same_blocks() -> None:
+    """Alone, the first would be cut at `net/a`; the second, where that takes too much, one level deeper."""
+    names = [f"net/{part}/{unit}/conv{number}" for part in "abc" for unit in "xy" for number in range(2)]
+
+    def record(dear: float, precision: Precision) -> LayersTimed:
+        costs = [dear if name.startswith("net/a") else 10.0 for name in names]
+        nodes = (node(name, cost, flops=9) for name, cost in zip(names, costs, strict=True))
+        return timed(*nodes, precision=precision)
+
+    first, second = record(10, "INT8"), record(40, "FP32")
+    alone = [{group.name for group in layer_profile(one).by_block} for one in (first, second)]
+    assert alone[0].isdisjoint(alone[1]), "else there is nothing to put right"
+    one, other = layer_profiles([first, second])
+    assert [row.block for row in one.layers] == [row.block for row in other.layers]
+    assert all(change.ratio is not None for change in against(one, other).by_block)
+    assert {group.name for group in one.by_block} == {group.name for group in other.by_block}
