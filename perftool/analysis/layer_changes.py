@@ -15,7 +15,7 @@ from perftool.analysis.roofline import Roofline
 from perftool.analysis.stats import Estimate, ratio_of_independent
 from perftool.journal import Header
 from perftool.machine import HostInfo
-from perftool.record import LayersTimed
+from perftool.record import Failed, LayersTimed
 
 #: A layer gained, or lost, when the interval of its ratio lies beyond this band around 1.
 BAND: Final = 0.02
@@ -205,8 +205,8 @@ def _by_type(rows: Sequence[LayerRow]) -> tuple[LayerGroup, ...]:
 class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `perftool profile` found, as its JSON shows it. `other` and `changes` are None without --against.
 
-    `reference` tells that the model has perftool's own weights, `peaks_disturbed` names the devices whose
-    peaks were measured beside other work.
+    `reference` tells that the model has perftool's own weights. `rooflines` are the peaks that the layers are
+    held against, `without_peaks` says of each device that has none why they could not be measured.
     """
 
     created: str
@@ -217,13 +217,20 @@ class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     profile: LayerProfile
     other: LayerProfile | None
     changes: ProfilesCompared | None
-    peaks_disturbed: tuple[str, ...] = ()
+    rooflines: tuple[Roofline, ...] = ()
+    without_peaks: tuple[str, ...] = ()
 
 
 def layer_report(
-    header: Header, timed: Sequence[LayersTimed], rooflines: Mapping[str, Roofline] | None = None
+    header: Header,
+    timed: Sequence[LayersTimed],
+    rooflines: Mapping[str, Roofline] | None = None,
+    lost: Sequence[Failed] = (),
 ) -> LayerReport:
-    """Put together what was timed: one configuration, or two of which the second is compared with."""
+    """Put together what was timed: one configuration, or two of which the second is compared with.
+
+    `rooflines` are the devices' peaks, by device; `lost` the devices that could not be asked for theirs.
+    """
     profiles = layer_profiles(timed, rooflines)
     other = profiles[1] if len(profiles) > 1 else None
     return LayerReport(
@@ -235,5 +242,6 @@ def layer_report(
         profile=profiles[0],
         other=other,
         changes=against(profiles[0], other) if other else None,
-        peaks_disturbed=tuple(one.device for one in (rooflines or {}).values() if one.disturbed),
+        rooflines=tuple((rooflines or {}).values()),
+        without_peaks=tuple(f"{one.subject}: {one.reason}" for one in lost),
     )

@@ -79,8 +79,10 @@ def profile(
         with watching() as watcher:
             found = profile_layers(asked, requests, seconds, watcher)
     except KeyboardInterrupt:
-        raise InterruptedRunError("stopped; prepared models are kept, and nothing else was written") from None
-    report = layer_report(found.header, found.timed, found.rooflines)
+        raise InterruptedRunError(
+            "stopped; prepared models and measured peaks are kept, and nothing else was written"
+        ) from None
+    report = layer_report(found.header, found.timed, found.rooflines, found.lost)
     if json:
         print_json(report)
     else:

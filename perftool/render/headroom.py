@@ -17,7 +17,7 @@ def headroom(summary: Summary, recommendation: Recommendation) -> Group:
     """Return each device's limits, and how near to them the choice and the fastest of each precision come."""
     parts: list[RenderableType] = []
     for found in summary.rooflines:
-        parts.append(Text(plain(_device(found))))
+        parts.append(Text(plain(limits_of(found))))
         for one in told(summary, recommendation, found.device):
             parts.append(Padding(Text(plain(one.words)), (0, 0, 0, 2)))
     return Group(*parts)
@@ -33,7 +33,8 @@ def told(summary: Summary, recommendation: Recommendation, device: str) -> list[
     return list(found.values())
 
 
-def _device(found: Roofline) -> str:
+def limits_of(found: Roofline) -> str:
+    """Say in a line what a device can do at most."""
     ceilings = ", ".join(f"{one.precision} {_rate(one.gflops)}" for one in found.ceilings)
     disturbed = ", disturbed, so maybe too low" if found.disturbed else ""
     return (

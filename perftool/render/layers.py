@@ -16,6 +16,7 @@ from perftool.analysis.layer_changes import LayerChange, LayerReport, ProfilesCo
 from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow
 from perftool.analysis.stats import Estimate
 from perftool.render.files import COLUMNS
+from perftool.render.headroom import limits_of
 from perftool.render.numbers import ABSENT, plain, span, with_interval
 from perftool.render.tabular import empty_table
 
@@ -41,7 +42,7 @@ def layers_view(report: LayerReport, shown: int = SHOWN) -> tuple[RenderableType
             _in_sum(report.changes),
         ]
         parts.append(_block_changes(report.changes))
-    parts.append(_legend())
+    parts.append(_legend(report))
     return tuple(Padding(part, (0, 0, 1, 0)) for part in parts)
 
 
@@ -72,10 +73,16 @@ def _heading(report: LayerReport) -> Text:
         f"{host.cpu}, {host.cores_usable} cores usable, OpenVINO {host.openvino}",
     ]
     lines += [_DISTURBED.format(one.id) for one in (report.profile, report.other) if one and one.disturbed]
+    lines += map(limits_of, report.rooflines)
     lines += [
-        f"warning: the peaks of {device} were measured beside other work: they may be too low, and what is "
-        "in percent of them too high"
-        for device in report.peaks_disturbed
+        f"warning: the peaks of {one.device} were measured beside other work: they may be too low, and what "
+        "is in percent of them too high"
+        for one in report.rooflines
+        if one.disturbed
+    ]
+    lines += [
+        f"no percent of the limit: the peaks could not be measured of {reason}"
+        for reason in report.without_peaks
     ]
     return Text("\n".join(map(plain, lines)))
 
@@ -262,10 +269,15 @@ def _block_changes(changes: ProfilesCompared) -> Table:
     return table
 
 
-def _legend() -> Text:
-    lines = (
+def _legend(report: LayerReport) -> Text:
+    lines = [
         "time: the median over bursts of one request's time in a layer, ± half of the 95 % interval",
         "share: of the layers' sum; GFLOP/s: 10^9 operations per second, a multiply-add is 2",
         "runs in: read off the kernel's name; a gain is a bound: nothing else becomes slower or faster",
-    )
+    ]
+    if report.rooflines:
+        lines.append(
+            "of limit: the least time in which all requests in flight could do a layer's operations and move "
+            "its bytes, at the limits of the device, in percent of the time that it took"
+        )
     return Text("\n".join(lines), style="dim")

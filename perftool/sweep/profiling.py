@@ -37,11 +37,15 @@ from perftool.sweep.run import (
 
 
 class Profiled(NamedTuple):
-    """What was profiled, the answers in the order of the profile's precisions, and rooflines by device."""
+    """What was profiled, the answers in the order of the profile's precisions, and rooflines by device.
+
+    `lost` are the devices whose peaks could not be measured.
+    """
 
     header: Header
     timed: tuple[LayersTimed, ...]
     rooflines: dict[str, Roofline]
+    lost: tuple[Failed, ...]
 
 
 def profile_layers(profile: Profile, requests: int | None, seconds: float, watcher: Watcher) -> Profiled:
@@ -61,19 +65,20 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
     made, _ = plan_prepared(header, devices, calibration, watcher)
     wanted = _wanted(profile, made, requests)
     with hold(tuple(dict.fromkeys(one.device for one in wanted))):
-        peaks = _peaks(profile, devices, watcher)
         prepared = [_prepared(profile, one, calibration, watcher) for one in wanted]
+        peaks = _peaks(profile, devices, watcher)  # Takes a while, so what is refused was refused before.
         return Profiled(
             header,
             tuple(
                 _timed(profile, one, file, images, seconds, watcher)
                 for one, file in zip(wanted, prepared, strict=True)
             ),
-            rooflines_of(peaks),
+            rooflines_of(one for one in peaks if isinstance(one, PeaksMeasured)),
+            tuple(one for one in peaks if isinstance(one, Failed)),
         )
 
 
-def _peaks(profile: Profile, devices: tuple[Device, ...], watcher: Watcher) -> list[PeaksMeasured]:
+def _peaks(profile: Profile, devices: tuple[Device, ...], watcher: Watcher) -> list[PeaksMeasured | Failed]:
     """Return what the devices can do at most; without it a profile only lacks the percent of the limit."""
     found = []
     for device in devices:
@@ -82,7 +87,7 @@ def _peaks(profile: Profile, devices: tuple[Device, ...], watcher: Watcher) -> l
             with tempfile.TemporaryDirectory() as folder:
                 log = Path(folder) / "peaks.log"
                 found.append(peaks_of(device, profile.policy.peak_seconds, log))
-    return [one for one in found if isinstance(one, PeaksMeasured)]
+    return found
 
 
 def _wanted(profile: Profile, made: Planned, requests: int | None) -> list[Configuration]:

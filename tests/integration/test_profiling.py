@@ -221,6 +221,7 @@ def test_ctrl_c_is_one_line(environment: dict[str, str], files: dict[WeightForma
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, seen + err
     assert err.strip().splitlines()[-1].startswith("perftool: stopped")
+    assert "measured peaks are kept" in err
     assert "Traceback" not in err and out == ""
 
 

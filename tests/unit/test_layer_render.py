@@ -6,11 +6,13 @@ import msgspec
 import pytest
 from journals import HOST
 from layered import node, timed
+from peaks import measured
 
 from perftool.analysis.layer_changes import LayerReport, layer_report
+from perftool.analysis.roofline import roofline
 from perftool.journal import FORMAT, Header, ModelIdentity
 from perftool.machine import Conditions
-from perftool.record import LayersTimed
+from perftool.record import Failed, LayersTimed, PeaksMeasured
 from perftool.render.files import as_text
 from perftool.render.layer_files import layers_files
 from perftool.render.layers import layers_brief, layers_view
@@ -19,7 +21,9 @@ from perftool.spec import Grid, Profile, ReferenceModel
 HOSTILE = "[bold red]net[/]/\x1b[31mevil\n$x_{"
 
 
-def report(*records: LayersTimed) -> LayerReport:
+def report(
+    *records: LayersTimed, peaks: PeaksMeasured | None = None, lost: Failed | None = None
+) -> LayerReport:
     header = Header(
         format=FORMAT,
         created_ns=1_700_000_000_000_000_000,
@@ -33,7 +37,8 @@ def report(*records: LayersTimed) -> LayerReport:
         ),
         host=HOST,
     )
-    return layer_report(header, records)
+    rooflines = {peaks.device: roofline(peaks)} if peaks else {}
+    return layer_report(header, records, rooflines, (lost,) if lost else ())
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,27 @@ def test_a_profile_tells_what_ran_what_it_took_and_how_it_adds_up(int8: LayersTi
     assert "f32 to u8" in text
     assert "quantize net/b/conv" in text and "at most 1.0" in text
     assert "Pooling" in text
+
+
+def test_the_percent_of_the_limit_is_told_with_the_limit_and_explained(int8: LayersTimed) -> None:
+    found = report(int8, peaks=measured())
+    text = " ".join(as_text(*layers_view(found)).decode().split())
+    assert "limits of CPU (measured 2023" in text and "f32 200" in text and "memory 20" in text
+    assert "of limit: the least time" in text
+    assert json.loads(layers_files(found)["profile.json"])["rooflines"][0]["device"] == "CPU"
+    assert "of limit" not in " ".join(as_text(*layers_view(report(int8))).decode().split())
+
+
+def test_peaks_that_could_not_be_measured_are_told(int8: LayersTimed) -> None:
+    lost = Failed(subject="CPU", stage="peaks", kind="timeout", reason="no answer within 180 s")
+    text = " ".join(as_text(*layers_view(report(int8, lost=lost))).decode().split())
+    assert "the peaks could not be measured of CPU: no answer within 180 s" in text
+
+
+def test_peaks_beside_other_work_are_warned_of(int8: LayersTimed) -> None:
+    busy = Conditions(other_load=0.5, steal=0.0, frequency_mhz=None, energy_j=None)
+    text = " ".join(as_text(*layers_view(report(int8, peaks=measured(conditions=busy)))).decode().split())
+    assert "the peaks of CPU were measured beside other work" in text
 
 
 def test_the_rest_of_many_layers_is_summed(int8: LayersTimed) -> None:
