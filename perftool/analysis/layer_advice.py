@@ -56,14 +56,18 @@ def advise(
     executed: str | None,
     plain_ms: Estimate,
     sum_ms: Estimate,
+    hidden_ms: float,
 ) -> tuple[Advice, ...]:
-    """Return what a profile suggests, the largest bound first; what has no bound comes before."""
+    """Return what a profile suggests, the largest bound first; what has no bound comes before.
+
+    `hidden_ms` is what the counters may have left out of the layers' sum.
+    """
     found = [
         *_fallen_back(timed.configuration.precision, executed),
         *_left_in_float(timed.configuration.precision, spent),
         *_rewriting(spent),
         *_under_used(timed, spent),
-        *_outside(timed, spent, plain_ms, sum_ms),
+        *_outside(plain_ms, sum_ms, hidden_ms),
     ]
     kept = [one for one in found if one.gain is None or one.gain >= LEAST_GAIN]
     return tuple(sorted(kept, key=lambda one: (one.gain is not None, -(one.gain or 0.0))))
@@ -156,13 +160,10 @@ def _under_used(timed: LayersTimed, spent: Sequence[Spent]) -> Iterable[Advice]:
     )
 
 
-def _outside(
-    timed: LayersTimed, spent: Sequence[Spent], plain_ms: Estimate, sum_ms: Estimate
-) -> Iterable[Advice]:
+def _outside(plain_ms: Estimate, sum_ms: Estimate, hidden_ms: float) -> Iterable[Advice]:
     """Bound what it would gain if a request took no longer than its layers."""
     if plain_ms.low is None or sum_ms.high is None or plain_ms.low <= sum_ms.high:
         return
-    hidden_ms = len(spent) * timed.tick_ns / 1e6  # Counters that cut off hide this much at the most.
     layers_ms = sum_ms.point + hidden_ms
     if layers_ms >= plain_ms.point or layers_ms <= 0:
         return

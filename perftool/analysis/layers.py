@@ -63,7 +63,8 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `plain_ms` is the latency without counters, `counted_ms` with them, `sum_ms` the layers' times added up.
     `counters_ms` is what counting cost, the former two's difference; `outside_ms` what no node accounts for,
-    the latter two's; of that the counters hide `hidden_ms` at the most, since they show whole microseconds.
+    the latter two's; of that the counters hide `hidden_ms` at the most, since they show whole microseconds:
+    in every node that may run, those included that showed nothing and so are no layers here.
     `transitions` are the nodes that only change precision or layout, `by_transition` from what to what.
     `inferences` counts those with counters. `disturbed` tells that other programs, or the hypervisor, took
     more than 10 % of the machine meanwhile.
@@ -136,6 +137,7 @@ def layer_profile(
     ]
     places = parts_of([one.originals for one in rows], cut(_nodes(timed)) if parts is None else parts)
     executed = _executed(rows)
+    hidden = _hidden_ms(timed)
     plain = _latency_ms(timed.plain_ns, timed.bursts)
     counted = _latency_ms(timed.counted_ns, timed.bursts)
     total = _sum_ms(rows, times)
@@ -164,11 +166,11 @@ def layer_profile(
         by_block=_grouped(spent, lambda index: places[index], whole),
         by_precision=_grouped(spent, lambda index: spent[index].layer.precision, whole),
         transitions=_group("transitions", rewriting, whole),
-        advice=advise(timed, spent, executed, plain, total),
+        advice=advise(timed, spent, executed, plain, total, hidden),
         by_transition=_grouped(rewriting, lambda index: _transition(rewriting[index].layer), whole),
         counters_ms=counted.point - plain.point,
         outside_ms=counted.point - total.point,
-        hidden_ms=len(rows) * timed.tick_ns / _NS_PER_MS,
+        hidden_ms=hidden,
         disturbed=disturbed(timed),
     )
 
@@ -187,6 +189,14 @@ def _latency_ms(latencies_ns: Sequence[int], bursts: int) -> Estimate:
     size = max(1, len(latencies_ns) // max(1, bursts))
     chunks = [latencies_ns[at : at + size] for at in range(0, len(latencies_ns) - size + 1, size)]
     return median_estimate([fmean(chunk) / _NS_PER_MS for chunk in chunks])
+
+
+def _hidden_ms(timed: LayersTimed) -> float:
+    """Return how much of a request's time the counters may leave out by cutting off.
+
+    A node without a time ran too shortly to show, or is one that moves nothing: that only hands data over.
+    """
+    return sum(1 for one in timed.layers if one.times_ns or one.bytes) * timed.tick_ns / _NS_PER_MS
 
 
 def _sum_ms(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> Estimate:

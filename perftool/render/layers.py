@@ -130,7 +130,9 @@ def _reconciled(profile: LayerProfile) -> str:
 
 def _hidden(profile: LayerProfile) -> str:
     text = f"from {profile.inferences} requests with counters"
-    if profile.hidden_ms > 0:
+    if profile.hidden_ms >= profile.outside_ms > 0:
+        text += f"; whole microseconds may hide all of the {profile.outside_ms:.2f} ms between"
+    elif profile.hidden_ms > 0:
         text += (
             f"; of the {profile.outside_ms:.2f} ms between, whole microseconds hide "
             f"{profile.hidden_ms:.2f} ms at the most"

@@ -95,6 +95,13 @@ def test_peaks_beside_other_work_are_warned_of(int8: LayersTimed) -> None:
     assert "the peaks of CPU were measured beside other work" in text
 
 
+def test_what_whole_microseconds_hide_is_never_more_than_there_is() -> None:
+    layer, short = node("a", *[100] * 6), [node(f"short{number}", moved=64) for number in range(300)]
+    found = report(timed(layer, *short, plain_us=[500] * 6, counted_us=[500] * 6, tick_ns=2000))
+    text = " ".join(as_text(*layers_view(found)).decode().split())
+    assert "may hide all of the 0.40 ms between" in text
+
+
 def test_the_rest_of_many_layers_is_summed(int8: LayersTimed) -> None:
     text = as_text(*layers_view(report(int8), 1)).decode()
     assert "3 others" in text and "1900" in text

@@ -109,6 +109,19 @@ def test_the_latencies_and_the_sum_are_reconciled() -> None:
     assert found.hidden_ms == pytest.approx(0.004)
 
 
+def test_nodes_too_short_to_show_may_hide_what_is_outside_of_the_layers() -> None:
+    short = [node(f"short{number}", moved=64) for number in range(300)]
+    ends = [node("input"), node("output")]  # They hand data over, and move none.
+    layer = node("a", *[100] * 6, flops=1_000_000)
+    record = timed(layer, *short, *ends, plain_us=[500] * 6, counted_us=[500] * 6, tick_ns=2000)
+    found = layer_profile(record)
+    assert found.hidden_ms == pytest.approx(0.602) and found.outside_ms == pytest.approx(0.4)
+    assert found.advice == (), "all of it may be in the nodes"
+    few = timed(layer, *short[:50], plain_us=[500] * 6, counted_us=[500] * 6, tick_ns=2000)
+    (advice,) = layer_profile(few).advice
+    assert advice.gain == pytest.approx(0.5 / 0.202)
+
+
 # ---------------------------------------------------------------- what the counters showed
 
 
