@@ -57,16 +57,18 @@ def advise(
     plain_ms: Estimate,
     sum_ms: Estimate,
     hidden_ms: float,
+    cores: int | None = None,
 ) -> tuple[Advice, ...]:
     """Return what a profile suggests, the largest bound first; what has no bound comes before.
 
-    `hidden_ms` is what the counters may have left out of the layers' sum.
+    `hidden_ms` is what the counters may have left out of the layers' sum, `cores` what the device's peaks
+    were measured on, None where nobody knows.
     """
     found = [
         *_fallen_back(timed.configuration.precision, executed),
         *_left_in_float(timed.configuration.precision, spent),
         *_rewriting(spent),
-        *_under_used(timed, spent),
+        *_under_used(timed, spent, cores),
         *_outside(plain_ms, sum_ms, hidden_ms),
     ]
     kept = [one for one in found if one.gain is None or one.gain >= LEAST_GAIN]
@@ -138,22 +140,27 @@ def _rewriting(spent: Sequence[Spent]) -> Iterable[Advice]:
     )
 
 
-def _under_used(timed: LayersTimed, spent: Sequence[Spent]) -> Iterable[Advice]:
+def _under_used(timed: LayersTimed, spent: Sequence[Spent], cores: int | None) -> Iterable[Advice]:
     """Bound what it would gain if the cores reached, in every layer that computes, the arithmetic peaks.
 
-    Said only where the memory's bandwidth does not explain the times either.
+    Said only where the memory's bandwidth does not explain the times either. Cores that have no thread wait
+    for nobody: where there are some, the first to try is to give them one.
     """
     known = [one for one in spent if one.computing_ns is not None]
     streams, threads = timed.streams or 1, timed.threads or 1
     now = sum(one.time_ns for one in known)
     allowed = sum(min(one.time_ns, one.least_ns or 0.0) for one in known)
     least = sum(min(one.time_ns, one.computing_ns or 0.0) for one in known)
-    if threads <= 1 or streams >= threads or not 0 < allowed < WELL_USED * now:
+    idle = timed.threads is not None and cores is not None and threads < cores
+    crowded = threads <= 1 or streams >= threads
+    if (crowded and not idle) or not 0 < allowed < WELL_USED * now:
         return
     total = sum(one.time_ns for one in spent)
     yield Advice(
-        text="try more streams, or a larger batch: small layers leave cores waiting for each other",
-        reason=f"{threads} threads work on {_counted(timed.requests, 'request')} of batch "
+        text=f"try more threads: the device's peaks were measured on {cores} cores"
+        if idle
+        else "try more streams, or a larger batch: small layers leave cores waiting for each other",
+        reason=f"{_counted(threads, 'thread')} for {_counted(timed.requests, 'request')} of batch "
         f"{timed.configuration.batch}, and the layers that compute reach {least / now:.0%} of the device's "
         "arithmetic peaks",
         gain=total / (total - now + least),

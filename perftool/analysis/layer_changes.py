@@ -231,7 +231,7 @@ def layer_report(
 
     `rooflines` are the devices' peaks, by device; `lost` the devices that could not be asked for theirs.
     """
-    profiles = layer_profiles(timed, rooflines)
+    profiles = layer_profiles(timed, rooflines, header.host)
     other = profiles[1] if len(profiles) > 1 else None
     return LayerReport(
         created=datetime.fromtimestamp(header.created_ns / 1e9, UTC).isoformat(timespec="seconds"),

@@ -15,6 +15,7 @@ from perftool.analysis.layer_advice import Spent, advise
 from perftool.analysis.roofline import Roofline, ceiling_of
 from perftool.analysis.stats import Estimate, median_estimate
 from perftool.journal import Record
+from perftool.machine import HostInfo
 from perftool.record import LayersTimed, LayerTime
 
 _NS_PER_MS = 1e6
@@ -96,16 +97,20 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 def layer_profiles(
-    records: Iterable[Record], rooflines: Mapping[str, Roofline] | None = None
+    records: Iterable[Record], rooflines: Mapping[str, Roofline] | None = None, host: HostInfo | None = None
 ) -> tuple[LayerProfile, ...]:
     """Return the profile of each configuration that a run timed the layers of; the last of each counts.
 
-    `rooflines` are the devices' peaks, by device. All are cut into the same blocks, so that they compare.
+    `rooflines` are the devices' peaks, by device, `host` is the machine that they were timed on. All are cut
+    into the same blocks, so that they compare.
     """
     timed = {one.configuration.id: one for one in records if isinstance(one, LayersTimed)}
     known = rooflines or {}
     parts = cut(node for one in timed.values() for node in _nodes(one))
-    return tuple(layer_profile(one, known.get(one.configuration.device), parts) for one in timed.values())
+    cores = min(host.cores_physical, host.cores_usable) if host else None
+    return tuple(
+        layer_profile(one, known.get(one.configuration.device), parts, cores) for one in timed.values()
+    )
 
 
 def _nodes(timed: LayersTimed) -> Iterable[tuple[tuple[str, ...], float]]:
@@ -114,11 +119,15 @@ def _nodes(timed: LayersTimed) -> Iterable[tuple[tuple[str, ...], float]]:
 
 
 def layer_profile(
-    timed: LayersTimed, roofline: Roofline | None = None, parts: Mapping[str, str] | None = None
+    timed: LayersTimed,
+    roofline: Roofline | None = None,
+    parts: Mapping[str, str] | None = None,
+    cores: int | None = None,
 ) -> LayerProfile:
     """Work out a profile. Nodes without a time are left out.
 
     `parts` are the blocks as `blocks.cut` returns them; by default those of this profile alone.
+    `cores` are those that the peaks were measured on, where that is known.
 
     A layer's time is the median over the bursts, each burst's being the mean of its inferences; latencies
     are estimated in the same way. `sum_ms` adds the layers' medians up, and so do all groups; its
@@ -166,7 +175,7 @@ def layer_profile(
         by_block=_grouped(spent, lambda index: places[index], whole),
         by_precision=_grouped(spent, lambda index: spent[index].layer.precision, whole),
         transitions=_group("transitions", rewriting, whole),
-        advice=advise(timed, spent, executed, plain, total, hidden),
+        advice=advise(timed, spent, executed, plain, total, hidden, cores),
         by_transition=_grouped(rewriting, lambda index: _transition(rewriting[index].layer), whole),
         counters_ms=counted.point - plain.point,
         outside_ms=counted.point - total.point,

@@ -95,7 +95,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         ),
         baselines=tuple(result for one, result in results if one.baseline),
         series=series,
-        layers=layer_profiles(records, rooflines),
+        layers=layer_profiles(records, rooflines, run.header.host),
         again=_again(files, everything, compared, rooflines),
         rooflines=tuple(rooflines.values()),
         placed=tuple(placed),

@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from journals import HOST
 from layered import node, timed
 
 from perftool.analysis.blocks import ALL, OTHER, blocks
@@ -273,6 +275,22 @@ def test_the_memory_s_bandwidth_excuses_cores_and_bounds_no_gain() -> None:
     assert advice.gain == pytest.approx(10), "what stays in caches takes less than from memory"
     record = timed(node("a", *[1000] * 6, flops=80_000_000, moved=8_000_000))
     assert texts(record, a_roofline()) == [], "memory explains 80 % of its time"
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "said"),
+    [
+        (2, 8, ["try more threads: the device's peaks were measured on 8 cores"]),
+        (1, 8, ["try more threads: the device's peaks were measured on 8 cores"]),
+        (8, 8, ["try more streams, or a larger batch: small layers leave cores waiting for each other"]),
+        (1, 1, []),
+    ],
+)
+def test_cores_without_a_thread_wait_for_nobody(threads: int, cores: int, said: list[str]) -> None:
+    record = timed(node("a", *[1000] * 6, flops=80_000_000), threads=threads)
+    host = msgspec.structs.replace(HOST, cores_physical=cores, cores_usable=cores)
+    (found,) = layer_profiles([record], {"CPU": a_roofline()}, host)
+    assert [one.text for one in found.advice] == said
 
 
 def test_time_outside_the_layers_is_said_when_it_is_sure() -> None:
