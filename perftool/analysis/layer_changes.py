@@ -53,9 +53,10 @@ class GroupChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class ProfilesCompared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Two profiles compared: the first against the second. `ratio` is of the latencies without counters.
 
-    `layers` are the matched layers, what saved most first. `gained` and `lost` count those whose ratio is
-    surely beyond 2 % of 1. `only` and `other_only` are the nodes that stand for no layer that the other
-    profile has, by type.
+    `layers` are the matched layers, what saved most first. `gained` and `lost` count those whose ratio's
+    interval lies beyond 2 % of 1. Each profile comes from one process: intervals hold what varies within it,
+    not what varies from process to process. `only` and `other_only` are the nodes that stand for no layer
+    that the other profile has, by type.
     """
 
     id: str

@@ -247,16 +247,19 @@ def _changes(changes: ProfilesCompared, title: str, rows: Sequence[LayerChange],
 def _in_sum(changes: ProfilesCompared) -> Text:
     """Say what the comparison comes to, and what only one of the two has."""
     lines = [
-        f"{changes.id} is {changes.ratio.point:.2f}x{span(changes.ratio.low, changes.ratio.high, 2, 'x')} as "
-        f"fast as {changes.other} by latency, {changes.sum_ratio.point:.2f}x by its layers; of "
-        f"{len(changes.layers)} layers of the model {changes.gained} surely gained, {changes.lost} surely "
-        "lost"
+        f"{changes.id} is {_times(changes.ratio)} as fast as {changes.other} by latency, "
+        f"{_times(changes.sum_ratio)} by its layers, within one process each; of {len(changes.layers)} "
+        f"layers of the model {changes.gained} gained, {changes.lost} lost"
     ]
     for id, groups in ((changes.id, changes.only), (changes.other, changes.other_only)):
         if groups:
             found = ", ".join(f"{one.layers} {one.name} {one.time_us:.0f} us" for one in groups)
             lines.append(f"in {id} alone: {found}")
     return Text("\n".join(map(plain, lines)))
+
+
+def _times(ratio: Estimate) -> str:
+    return f"{ratio.point:.2f}x{span(ratio.low, ratio.high, 2, 'x')}"
 
 
 def _block_changes(changes: ProfilesCompared) -> Table:
@@ -277,6 +280,11 @@ def _legend(report: LayerReport) -> Text:
         "share: of the layers' sum; GFLOP/s: 10^9 operations per second, a multiply-add is 2",
         "runs in: read off the kernel's name; a gain is a bound: nothing else becomes slower or faster",
     ]
+    if report.changes is not None:
+        lines.append(
+            "gained, lost: by more than 2 %, interval included; each precision was timed in one process, one "
+            "after the other, and what another process would do differently is in no interval"
+        )
     if report.rooflines:
         lines.append(
             "of limit: the least time in which all requests in flight could do a layer's operations and move "
