@@ -71,9 +71,16 @@ def costliest(model: str, profile: LayerProfile) -> Figure:
 
 
 def by_block(model: str, profile: LayerProfile, other: LayerProfile | None) -> Figure:
-    """Draw a bar for each block, in the order of execution, made of its layers; two to compare two."""
+    """Draw a bar for each of the costliest blocks, in the order of execution, made of its layers.
+
+    Two bars each where two profiles are compared.
+    """
     profiles = [profile] if other is None else [profile, other]
-    names = list(dict.fromkeys(row.block for one in profiles for row in one.layers))[:BLOCKS]
+    spent: dict[str, float] = {}
+    for row in (row for one in profiles for row in one.layers):
+        spent[row.block] = spent.get(row.block, 0.0) + row.time_us.point
+    kept = sorted(spent, key=lambda name: -spent[name])[:BLOCKS]
+    names = [name for name in spent if name in kept]
     height = 0.8 / len(profiles)
     figure = figure_of(8.4, 1.6 + (0.26 if other is None else 0.38) * max(len(names), 4))
     axes = figure.add_subplot()
@@ -87,8 +94,10 @@ def by_block(model: str, profile: LayerProfile, other: LayerProfile | None) -> F
     _name_rows(axes, names)
     axes.set_xlabel("time of one request (ms)")
     subject = profile.id if other is None else f"upper bars {profile.id}, lower bars {other.id}"
-    write_title(figure, f"{model}: time by block of the network", f"{subject}; each piece is a layer")
-    return _laid_out(figure, [row for one in profiles for row in one.layers])
+    some = f", the {len(names)} costliest of {len(spent)}" if len(names) < len(spent) else ""
+    title = f"{model}: time by block of the network{some}"
+    write_title(figure, title, f"{subject}; each piece is a layer")
+    return _laid_out(figure, [row for one in profiles for row in one.layers if row.block in kept])
 
 
 def _bar(axes: Axes, at: float, start_ms: float, row: LayerRow, height: float) -> None:

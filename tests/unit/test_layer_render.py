@@ -15,6 +15,7 @@ from perftool.machine import Conditions
 from perftool.record import Failed, LayersTimed, PeaksMeasured
 from perftool.render.files import as_text
 from perftool.render.layer_files import layers_files
+from perftool.render.layer_plots import by_block
 from perftool.render.layers import layers_brief, layers_view
 from perftool.spec import Grid, Profile, ReferenceModel
 
@@ -144,6 +145,20 @@ def test_names_from_model_files_cannot_act() -> None:
     text = files["profile.txt"].decode()
     assert "\x1b" not in text and "[bold red]" in text
     assert json.loads(files["profile.json"])["profile"]["layers"][0]["name"] == HOSTILE
+
+
+def test_of_many_blocks_the_costliest_are_drawn_and_the_title_says_so() -> None:
+    nodes = [
+        node(f"net/part{part:02}/conv{unit}", *[10.0 + part] * 6, flops=1000)
+        for part in range(45)
+        for unit in range(2)
+    ]
+    figure = by_block("some-net", report(timed(*nodes)).profile, None)
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert drawn == [f"net/part{part:02}" for part in range(15, 45)], "in the order of execution"
+    assert "the 30 costliest of 45" in figure.get_suptitle().replace("\n", " ")
+    few = by_block("some-net", report(timed(*nodes[:20])).profile, None)
+    assert "costliest" not in few.get_suptitle()
 
 
 def test_pictures_are_the_same_each_time_and_name_what_ran(int8: LayersTimed, f32: LayersTimed) -> None:
