@@ -35,10 +35,11 @@ def time_layers(
 ) -> LayersTimed | Failed:
     """Time a configuration's layers for about `seconds` with counters and as long without, in a child.
 
-    The caller holds the device.
+    `stall_seconds` bounds its silence, beside what it is asked to time: it tells how far it is between
+    bursts, and a burst may last a good part of that. The caller holds the device.
     """
     job = TimeLayers(configuration=configuration, model_path=str(model_path), inputs=inputs, seconds=seconds)
-    answer = ask_once(job, log, stall_seconds, watch)
+    answer = ask_once(job, log, stall_seconds + seconds, watch)
     return answer if isinstance(answer, Failed) else expect(answer, LayersTimed)
 
 

@@ -21,6 +21,7 @@ from perftool.journal import Finished
 from perftool.model.variants import prepare
 from perftool.record import LayersTimed, Visited
 from perftool.spec import Configuration, Explicit, ModelFile, Precision, SyntheticImages, WeightFormat
+from perftool.sweep.layering import time_layers as time_in_child
 from perftool.sweep.store import read
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -139,6 +140,17 @@ def test_a_batch_is_timed_whole(files: dict[WeightFormat, Path]) -> None:
     one, four = timed(files, "FP32", "fp32"), timed(files, "FP32", "fp32", batch=4)
     assert sum(layer.flops for layer in four.layers) == 4 * sum(layer.flops for layer in one.layers)
     assert layer_profile(four).sum_ms.point > 2 * layer_profile(one).sum_ms.point
+
+
+def test_bursts_may_last_longer_than_a_child_may_be_silent(
+    files: dict[WeightFormat, Path], tmp_path: Path
+) -> None:
+    configuration = timed(files, "FP32", "fp32").configuration
+    seconds, stall = 6.0, 1.0  # Two bursts are a quarter of the former.
+    found = time_in_child(
+        configuration, files["fp32"], IMAGES, seconds, tmp_path / "log", stall, lambda _: None
+    )
+    assert isinstance(found, LayersTimed), found
 
 
 def test_a_device_without_counters_of_its_own_is_refused(files: dict[WeightFormat, Path]) -> None:
