@@ -69,6 +69,11 @@ def parts_of(nodes: Sequence[Sequence[str]], parts: Mapping[str, str]) -> list[s
     return found[::-1]
 
 
+def called(name: str, originals: Sequence[str]) -> str:
+    """Call a node by the layer that it stands for; by the runtime's own name where it stands for none."""
+    return originals[0] if originals else name
+
+
 def _placed(originals: Sequence[str]) -> str:
     """Return the first name that tells where a layer is; what was made while converting has a bare one.
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from perftool.analysis import stats
 from perftool.journal import Focused, Planned, Record, Run
 from perftool.machine import FOREIGN_LOAD
-from perftool.record import Compiled, Failed, LayersTimed, Offered, PeaksMeasured, Prepared, Visited
+from perftool.record import Compiled, Executed, Failed, LayersTimed, Offered, PeaksMeasured, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
 
 NS_PER_MS = 1e6
@@ -161,6 +161,18 @@ def disturbed(visit: Visited | Offered | PeaksMeasured | LayersTimed) -> bool:
     """Tell whether something else took a share of the machine that may have slowed what was measured."""
     shares = (visit.conditions.other_load, visit.conditions.steal)
     return any(share is not None and share > FOREIGN_LOAD for share in shares)
+
+
+def most_executed(executed: Sequence[Executed]) -> tuple[str | None, float | None]:
+    """Return the precision that carries most of the operations, and its share of them (0 to 1).
+
+    None where nothing ran in any; the share is None where nothing carries operations.
+    """
+    if not executed:
+        return None, None
+    most = max(executed, key=lambda one: (one.flops, one.kernels))
+    total = sum(one.flops for one in executed)
+    return most.precision, most.flops / total if total else None
 
 
 def speaking(visits: Iterable[Visited], load: type) -> tuple[Visited, ...]:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from perftool.analysis.blocks import called
 from perftool.analysis.stats import Estimate
 from perftool.record import LayersTimed, LayerTime
 
@@ -109,7 +110,7 @@ def _left_in_float(precision: str, spent: Sequence[Spent]) -> Iterable[Advice]:
     work = sum(one.layer.flops for one in left)
     share = work / sum(one.layer.flops for one in multiplying)
     costliest = sorted(left, key=lambda one: -one.time_ns)
-    names = ", ".join(_called(one.layer) for one in costliest[:_NAMED])
+    names = ", ".join(called(one.layer.name, one.layer.originals) for one in costliest[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     yield Advice(
         text=f"quantize {names}{more}, if the accuracy allows",
@@ -117,10 +118,6 @@ def _left_in_float(precision: str, spent: Sequence[Spent]) -> Iterable[Advice]:
         f"the operations, {now / total:.1%} of the layers' time",
         gain=total / (total - now + min(now, work / rate)),
     )
-
-
-def _called(layer: LayerTime) -> str:
-    return layer.originals[0] if layer.originals else layer.name
 
 
 def _rewriting(spent: Sequence[Spent]) -> Iterable[Advice]:

@@ -9,14 +9,14 @@ from statistics import fmean, median
 from msgspec import Struct
 
 from perftool.analysis.blocks import cut, parts_of
-from perftool.analysis.evidence import disturbed
+from perftool.analysis.evidence import disturbed, most_executed
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Spent, advise
 from perftool.analysis.roofline import Roofline, ceiling_of
 from perftool.analysis.stats import Estimate, median_estimate
 from perftool.journal import Record
 from perftool.machine import HostInfo
-from perftool.record import LayersTimed, LayerTime
+from perftool.record import Executed, LayersTimed, LayerTime
 
 _NS_PER_MS = 1e6
 _NS_PER_US = 1e3
@@ -186,11 +186,13 @@ def layer_profile(
 
 def _executed(rows: Sequence[LayerTime]) -> str | None:
     """Return the precision that carries most of the operations; None where there are none."""
-    flops: dict[str, int] = {}
+    by_name: dict[str, list[int]] = {}
     for one in rows:
-        flops[one.precision] = flops.get(one.precision, 0) + one.flops
-    most = max(flops, key=lambda name: flops[name], default=None)
-    return most if most is not None and flops[most] else None
+        by_name.setdefault(one.precision, []).append(one.flops)
+    most, share = most_executed(
+        [Executed(precision=name, flops=sum(of), kernels=len(of)) for name, of in by_name.items()]
+    )
+    return most if share else None
 
 
 def _latency_ms(latencies_ns: Sequence[int], bursts: int) -> Estimate:

@@ -20,6 +20,7 @@ from perftool.analysis.evidence import (
     gather,
     gather_again,
     median_latency_ms,
+    most_executed,
     plan_of,
     throughput_fps,
 )
@@ -170,7 +171,7 @@ def _result(
 ) -> ConfigurationResult:
     """Summarize one configuration."""
     last = found.compiled[-1] if found.compiled else None
-    executed, share = _executed(last)
+    executed, share = most_executed(last.executed if last else ())
     status, reason = _status(configuration, found, left_out)
     under = [visit for visit in found.visits if isinstance(visit.load, Closed)]
     speeds = [throughput_fps(visit) for visit in found.closed]
@@ -222,15 +223,6 @@ def _result(
         if status != "ok"
         else configuration_warnings(configuration, found, speeds, inside, dropped=dropped is not None),
     )
-
-
-def _executed(compiled: Compiled | None) -> tuple[str | None, float | None]:
-    """Return the precision that carries most of the FLOPs, and its share of them (0 to 1)."""
-    if compiled is None or not compiled.executed:
-        return None, None
-    most = max(compiled.executed, key=lambda one: (one.flops, one.kernels))
-    total = sum(one.flops for one in compiled.executed)
-    return most.precision, most.flops / total if total else None
 
 
 def _status(

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from perftool.analysis.blocks import called
 from perftool.analysis.layer_changes import LayerReport
 from perftool.analysis.layers import LayerProfile, LayerRow
 from perftool.render.numbers import plain
@@ -59,7 +60,7 @@ def costliest(model: str, profile: LayerProfile) -> Figure:
         if row.time_us.low is not None and row.time_us.high is not None:
             ends = [row.time_us.low / _US_PER_MS, row.time_us.high / _US_PER_MS]
             axes.plot(ends, [at, at], color="black", lw=1.0, zorder=3)
-    _name_rows(axes, [row.originals[0] if row.originals else row.name for row in rows])
+    _name_rows(axes, [called(row.name, row.originals) for row in rows])
     axes.set_xlabel("time of one request (ms)")
     shown = sum(row.share for row in rows)
     write_title(

@@ -12,8 +12,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from perftool.analysis.blocks import called
 from perftool.analysis.layer_changes import LayerChange, LayerReport, ProfilesCompared
-from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow
+from perftool.analysis.layers import LayerGroup, LayerProfile
 from perftool.analysis.stats import Estimate
 from perftool.render.files import COLUMNS
 from perftool.render.headroom import limits_of
@@ -55,7 +56,9 @@ def layers_brief(profiles: Sequence[LayerProfile]) -> Text:
         if costliest is None:
             continue
         lines.append(f"where the time of {one.id} goes: {kinds}")
-        lines.append(f"  its costliest layer: {_name(costliest)}, {costliest.share:.1%}; {_reconciled(one)}")
+        lines.append(
+            f"  its costliest layer: {called(costliest.name, costliest.originals)}, {costliest.share:.1%}; {_reconciled(one)}"
+        )
         if one.disturbed:
             lines.append(f"  {_DISTURBED.format('it')}")
         lines += [f"  {_said(text, reason, gain)}" for text, reason, gain in _advice(one)]
@@ -117,14 +120,14 @@ def _what(profile: LayerProfile) -> str:
 
 def _reconciled(profile: LayerProfile) -> str:
     """Say how the layers' times fit the latency."""
-    plain_ms, share = profile.plain_ms.point, profile.counters_ms / profile.plain_ms.point
+    if profile.plain_ms.point <= 0 or profile.counted_ms.point <= 0:
+        return "its latency was too short to be measured"
+    share = profile.counters_ms / profile.plain_ms.point
     covered = profile.sum_ms.point / profile.counted_ms.point
     return (
         f"a request takes {with_interval(profile.plain_ms, 2)} ms without counters, "
         f"{with_interval(profile.counted_ms, 2)} ms with them ({share:+.1%}); its layers add up to "
         f"{with_interval(profile.sum_ms, 2)} ms, {covered:.1%} of that"
-        if plain_ms > 0
-        else "its latency was too short to be measured"
     )
 
 
@@ -151,7 +154,13 @@ def _layers(profile: LayerProfile, shown: int) -> Table:
     for title in ("time\nus", "share", "GFLOP/s", *(("of\nlimit",) if limits else ())):
         table.add_column(title, justify="right", no_wrap=True)
     for row in rows[:shown]:
-        cells = [_name(row), row.kernel, row.precision, _microseconds(row.time_us), f"{row.share:.1%}"]
+        cells = [
+            called(row.name, row.originals),
+            row.kernel,
+            row.precision,
+            _microseconds(row.time_us),
+            f"{row.share:.1%}",
+        ]
         cells.append(_rate(row.gflops))
         if limits:
             cells.append(ABSENT if row.of_limit is None else f"{row.of_limit:.0f}%")
@@ -187,11 +196,6 @@ def _advice(profile: LayerProfile) -> list[tuple[str, str, float | None]]:
 def _said(text: str, reason: str, gain: float | None) -> str:
     bound = "" if gain is None else f" (at most {gain:.2f}x)"
     return f"{text}{bound}: {reason}"
-
-
-def _name(row: LayerRow) -> str:
-    """Call a node by the layer that it stands for; by the runtime's own name where it stands for none."""
-    return row.originals[0] if row.originals else row.name
 
 
 def _rate(gflops: float | None) -> str:

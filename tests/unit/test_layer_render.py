@@ -108,6 +108,11 @@ def test_the_rest_of_many_layers_is_summed(int8: LayersTimed) -> None:
     assert "3 others" in text and "1900" in text
 
 
+def test_a_latency_of_nothing_is_told_and_divides_nothing() -> None:
+    record = timed(node("a", *[0.0] * 6), plain_us=[0.0] * 6, counted_us=[0.0] * 6)
+    assert "too short to be measured" in as_text(*layers_view(report(record))).decode()
+
+
 def test_two_profiles_are_compared_layer_by_layer(int8: LayersTimed, f32: LayersTimed) -> None:
     text = as_text(*layers_view(report(int8, f32))).decode()
     assert "saved by cpu-int8-b1-s1" in text and "not faster in cpu-int8-b1-s1" in text
