@@ -56,9 +56,8 @@ def layers_brief(profiles: Sequence[LayerProfile]) -> Text:
         if costliest is None:
             continue
         lines.append(f"where the time of {one.id} goes: {kinds}")
-        lines.append(
-            f"  its costliest layer: {called(costliest.name, costliest.originals)}, {costliest.share:.1%}; {_reconciled(one)}"
-        )
+        name = called(costliest.name, costliest.originals)
+        lines.append(f"  its costliest layer: {name}, {costliest.share:.1%}; {_reconciled(one)}")
         if one.disturbed:
             lines.append(f"  {_DISTURBED.format('it')}")
         lines += [f"  {_said(text, reason, gain)}" for text, reason, gain in _advice(one)]
