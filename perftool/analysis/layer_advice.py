@@ -101,7 +101,7 @@ def _left_in_float(precision: str, spent: Sequence[Spent]) -> Iterable[Advice]:
         one for one in spent if one.layer.flops and one.layer.type.lower().replace(" ", "") in _MULTIPLYING
     ]
     quantized = [one for one in multiplying if one.layer.precision == "int8" and one.time_ns > 0]
-    left = [one for one in multiplying if one.layer.precision != "int8"]
+    left = [one for one in multiplying if one.layer.precision in _FLOATS]
     if precision != "INT8" or not quantized or not left:
         return
     rate = max(one.layer.flops / one.time_ns for one in quantized)

@@ -221,6 +221,12 @@ def test_layers_left_in_float_are_named_and_the_gain_is_a_bound() -> None:
     assert advice.gain == pytest.approx(200 / (100 + 25)), "at the rate of the fastest quantized layer"
 
 
+def test_a_kernel_of_unknown_precision_is_not_said_to_run_in_float() -> None:
+    fast = node("fast", *[100] * 6, flops=80_000_000)
+    unread = node("unread", *[100] * 6, flops=20_000_000, precision="unknown")
+    assert texts(timed(fast, unread)) == []
+
+
 def test_a_float_pooling_is_not_advised_to_be_quantized() -> None:
     pool = node("pool", *[900] * 6, type="Pooling", flops=10_000, precision="f32")
     assert texts(timed(node("fast", *[100] * 6, flops=80_000_000), pool)) == []
