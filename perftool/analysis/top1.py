@@ -9,9 +9,17 @@ from perftool.record import Evaluated
 
 
 def accuracy_shifts(before: Run, now: Run) -> tuple[AccuracyShift, ...]:
-    """Compare every variant that both runs evaluated; p-values are not adjusted, and nothing is judged."""
+    """Compare every variant that either run evaluated; p-values are not adjusted, and nothing is judged.
+
+    What one run alone evaluated is there too, with the reason: an accuracy that is gone must be seen to be.
+    """
     was, is_now = _by_variant(before), _by_variant(now)
-    return tuple(_shift(name, was[name], is_now[name]) for name in was if name in is_now)
+    return tuple(
+        _paired(name, was[name], is_now[name])
+        if name in was and name in is_now
+        else _unpaired(name, was.get(name), is_now.get(name))
+        for name in dict.fromkeys((*was, *is_now))
+    )
 
 
 def _by_variant(run: Run) -> dict[str, Evaluated]:
@@ -20,13 +28,15 @@ def _by_variant(run: Run) -> dict[str, Evaluated]:
     return {f"{one.weight_format} file in {one.inference_precision} on {one.device}": one for one in found}
 
 
-def _shift(variant: str, before: Evaluated, now: Evaluated) -> AccuracyShift:
-    """Pair two evaluations by image, where they are of the same images."""
-    found = AccuracyShift(
+def _unpaired(variant: str, before: Evaluated | None, now: Evaluated | None) -> AccuracyShift:
+    """Set the top-1 of two runs side by side, of which one may have none, without a verdict."""
+    whose = "baseline run" if before is None else "run"
+    last = now or before
+    return AccuracyShift(
         variant=variant,
-        before=accuracy.compare(before, None).top1,
-        now=accuracy.compare(now, None).top1,
-        images=len(now.top5),
+        before=accuracy.compare(before, None).top1 if before is not None else None,
+        now=accuracy.compare(now, None).top1 if now is not None else None,
+        images=len(last.top5) if last is not None else 0,
         changed=None,
         drop_pp=None,
         drop_low=None,
@@ -36,8 +46,13 @@ def _shift(variant: str, before: Evaluated, now: Evaluated) -> AccuracyShift:
         p_value=None,
         verdict="not compared",
         regression=False,
-        reason=_unlike(before, now),
+        reason=f"not evaluated in the {whose}" if before is None or now is None else _unlike(before, now),
     )
+
+
+def _paired(variant: str, before: Evaluated, now: Evaluated) -> AccuracyShift:
+    """Pair two evaluations by image, where they are of the same images."""
+    found = _unpaired(variant, before, now)
     if found.reason is not None:
         return found
     paired = accuracy.compare(now, before)

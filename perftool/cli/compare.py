@@ -140,6 +140,21 @@ def _insist(found: "Compared") -> None:
                 f"--fail-on-regression: nothing of {one.run.id} can be judged against {one.baseline.id}: "
                 f"{_first_reason(one)}"
             )
+        _insist_on_accuracy(one)
+
+
+def _insist_on_accuracy(one: "Comparison") -> None:
+    """Refuse to call accuracies unchanged where the baseline run has some, and none can be held against them.
+
+    What is worse all the same is said first.
+    """
+    had = [each for each in one.accuracy if each.before is not None]
+    if had and not one.regressions and all(each.verdict == "not compared" for each in had):
+        reasons = "; ".join(dict.fromkeys(each.reason for each in had if each.reason is not None))
+        raise InputError(
+            f"--fail-on-regression: no top-1 of {one.run.id} can be judged against {one.baseline.id}: "
+            f"{reasons}; evaluate the same images in both runs, or name the metrics to compare by --metric"
+        )
 
 
 def _judged(one: "Comparison") -> bool:

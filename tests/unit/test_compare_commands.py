@@ -64,6 +64,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     written(few, folder.parent / "few")
     busy = Journal(tuple(changed(one, other_load=0.5) for one in NINE), EVALUATIONS).run()
     written(busy, folder.parent / "busy")
+    written(Journal(NINE).run(), folder.parent / "unevaluated")
+    written(Journal(NINE, EVALUATIONS[:1]).run(), folder.parent / "partly")
     return folder
 
 
@@ -114,6 +116,7 @@ def test_each_format_is_written_whole_and_fails_alike(perftool: Command, runs: P
         (["{a}", "{few}", "--fail-on-regression", "3%", "--metric", "throughput"], 3, "2 of the 6"),
         (["{a}", "{few}", "--fail-on-regression", "3%"], 3, "2 of the 6"),
         (["{a}", "{busy}", "--fail-on-regression", "3%"], 3, "made beside other work"),
+        (["{a}", "{unevaluated}", "--fail-on-regression", "3%"], 3, "not evaluated in the run; evaluate"),
         (["{a}", "{broken}"], 3, "line 1"),
         (["{a}", "{nothing}"], 3, "holds no run"),
     ],
@@ -122,11 +125,29 @@ def test_what_makes_no_sense_gets_one_line(
     perftool: Command, runs: Path, arguments: list[str], code: int, words: str
 ) -> None:
     places = {name: runs / name for name in ("a", "same", "other", "broken", "nothing")}
-    places |= {name: runs.parent / name for name in ("few", "busy")}
+    places |= {name: runs.parent / name for name in ("few", "busy", "unevaluated")}
     done = perftool("compare", *(one.format(**places) for one in arguments))
     assert done.returncode == code, done.stderr
     assert words in one_line(done)
     assert done.stdout == ""
+
+
+def test_a_missing_accuracy_is_seen_and_what_is_not_asked_for_is_not_missed(
+    perftool: Command, runs: Path
+) -> None:
+    partly = perftool("compare", runs / "a", runs.parent / "partly", "--fail-on-regression", "3%", "--json")
+    assert partly.returncode == 0, "some top-1 is judged"
+    shifts = json.loads(partly.stdout)["comparisons"][0]["accuracy"]
+    assert [one["verdict"] for one in shifts] == ["same", *["not compared"] * 3]
+    assert [one["reason"] for one in shifts] == [None, *["not evaluated in the run"] * 3]
+    assert (shifts[3]["before"], shifts[3]["now"]) == (79.0, None)
+    told = perftool("compare", runs / "a", runs.parent / "partly", "--format", "markdown").stdout
+    assert told.count("not evaluated in the run |") == 3
+    speed = ("--metric", "throughput", "--fail-on-regression", "3%")
+    assert perftool("compare", runs / "a", runs.parent / "unevaluated", *speed).returncode == 0
+    had_none = perftool("compare", runs.parent / "unevaluated", runs / "a", "--fail-on-regression", "3%")
+    assert had_none.returncode == 0, "nothing could be lost"
+    assert " ".join(had_none.stdout.split()).count("(not evaluated") == 4
 
 
 def test_other_hosts_are_shown_side_by_side(perftool: Command, runs: Path) -> None:
