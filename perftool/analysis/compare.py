@@ -43,16 +43,20 @@ def metrics_of(profile: Profile, names: Sequence[str]) -> tuple[Metric, ...]:
     Raises InputError for a name that no metric has, and for a metric that no ratio makes sense of.
     """
     if names:
-        found = [metrics.named(name) for name in dict.fromkeys(names)]
-        for one in found:
-            if not one.positive:
-                raise InputError(f"{one.name}: has no ratio; compare top1, which is paired by image")
-        return tuple(found)
+        return tuple(comparable(name) for name in dict.fromkeys(names))
     found = [
         metrics.objective_metric(profile.objective, profile.limits),
         *(metrics.THROUGHPUT, metrics.LATENCY[50], metrics.LATENCY[95], metrics.MEMORY, metrics.TOP1),
     ]
     return tuple({one.name: one for one in found}.values())
+
+
+def comparable(name: str) -> Metric:
+    """Return a metric by its name; raise InputError where none has it, or no ratio makes sense of it."""
+    found = metrics.named(name)
+    if not found.positive:
+        raise InputError(f"{found.name}: has no ratio; compare top1, which is paired by image")
+    return found
 
 
 def compare(
@@ -151,13 +155,13 @@ def _configuration(
         shifts=()
         if failed
         else tuple(
-            _shift(pair, control, one, row, judged=judged, member=member, loaded=loaded) for row in rows
+            shift_of(pair, control, one, row, judged=judged, member=member, loaded=loaded) for row in rows
         ),
         notes=() if failed else resolved_otherwise(one.before, one.now),
     )
 
 
-def _shift(
+def shift_of(
     pair: Pair,
     control: Control,
     one: Matched,

@@ -48,7 +48,7 @@ def match(before: Look, now: Look) -> tuple[tuple[Matched, ...], tuple[OnlyIn, .
 
     A configuration that failed in the run is paired: it is worse than slow.
     """
-    was, is_now = _by_kind(before), _by_kind(now)
+    was, is_now = by_kind(before), by_kind(now)
     matched: list[Matched] = []
     only: list[OnlyIn] = []
     for kind, (configuration, mine) in was.items():
@@ -56,17 +56,17 @@ def match(before: Look, now: Look) -> tuple[tuple[Matched, ...], tuple[OnlyIn, .
         if mine.status != "ok":
             continue
         if its is None or its.status == "skipped":
-            only.append(OnlyIn(id=mine.id, run="baseline", reason=_became(its)))
+            only.append(OnlyIn(id=mine.id, run="baseline", reason=became(its)))
         else:
             matched.append(Matched(configuration, mine, its))
     for kind, (_, its) in is_now.items():
         other = was[kind][1] if kind in was else None
         if its.status == "ok" and (other is None or other.status != "ok"):
-            only.append(OnlyIn(id=its.id, run="run", reason=_became(other)))
+            only.append(OnlyIn(id=its.id, run="run", reason=became(other)))
     return tuple(matched), tuple(only)
 
 
-def _by_kind(look: Look) -> dict[Configuration, tuple[Configuration, ConfigurationResult]]:
+def by_kind(look: Look) -> dict[Configuration, tuple[Configuration, ConfigurationResult]]:
     """Return every configuration of a run by what it is."""
     plan = plan_of(look.run)
     results = {one.id: one for one in (*look.summary.configurations, *look.summary.baselines)}
@@ -74,7 +74,8 @@ def _by_kind(look: Look) -> dict[Configuration, tuple[Configuration, Configurati
     return {anonymous(one): (one, results[one.id]) for one in everything}
 
 
-def _became(other: ConfigurationResult | None) -> str:
+def became(other: ConfigurationResult | None) -> str:
+    """Say what became of a configuration in a run that has no figures of it."""
     if other is None:
         return "not planned"
     return f"{other.status}: {other.reason}" if other.reason else other.status

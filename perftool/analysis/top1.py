@@ -5,7 +5,8 @@ from msgspec import structs
 from perftool.analysis import accuracy
 from perftool.analysis.compared import AccuracyShift
 from perftool.journal import Run
-from perftool.record import Evaluated
+from perftool.record import Compiled, Evaluated
+from perftool.spec import Configuration
 
 
 def accuracy_shifts(before: Run, now: Run) -> tuple[AccuracyShift, ...]:
@@ -15,11 +16,22 @@ def accuracy_shifts(before: Run, now: Run) -> tuple[AccuracyShift, ...]:
     """
     was, is_now = _by_variant(before), _by_variant(now)
     return tuple(
-        _paired(name, was[name], is_now[name])
+        pair_evaluations(name, was[name], is_now[name])
         if name in was and name in is_now
         else _unpaired(name, was.get(name), is_now.get(name))
         for name in dict.fromkeys((*was, *is_now))
     )
+
+
+def evaluation_in(run: Run, configuration: Configuration, executed: str | None) -> Evaluated | None:
+    """Return the evaluation that speaks for a configuration of a run, which `executed` in this precision."""
+    compiled = [
+        entry.record
+        for entry in run.entries
+        if isinstance(entry.record, Compiled) and entry.record.configuration == configuration.id
+    ]
+    evaluations = [entry.record for entry in run.entries if isinstance(entry.record, Evaluated)]
+    return accuracy.evaluation_of(configuration, compiled[-1] if compiled else None, executed, evaluations)
 
 
 def _by_variant(run: Run) -> dict[str, Evaluated]:
@@ -50,8 +62,8 @@ def _unpaired(variant: str, before: Evaluated | None, now: Evaluated | None) -> 
     )
 
 
-def _paired(variant: str, before: Evaluated, now: Evaluated) -> AccuracyShift:
-    """Pair two evaluations by image, where they are of the same images."""
+def pair_evaluations(variant: str, before: Evaluated, now: Evaluated) -> AccuracyShift:
+    """Pair two evaluations by image, where they are of the same images; as `accuracy_shifts` in all else."""
     found = _unpaired(variant, before, now)
     if found.reason is not None:
         return found

@@ -65,18 +65,20 @@ def settle(
     settled = []
     for each in shifts:
         found = tuple(
-            _judged(one, None if one.p_value is None else next(p_values), threshold) for one in each.shifts
+            judge_shift(one, None if one.p_value is None else next(p_values), threshold)
+            for one in each.shifts
         )
         lost = each.failed is not None and threshold is not None
         worse = lost or any(one.regression for one in found)
         settled.append(structs.replace(each, shifts=found, regression=worse))
     judged = tuple(
-        one if one.p_value is None else _judged_accuracy(one, next(p_values), threshold) for one in accuracies
+        one if one.p_value is None else judge_accuracy(one, next(p_values), threshold) for one in accuracies
     )
     return tuple(settled), judged
 
 
-def _judged(one: Shift, p_value: float | None, threshold: float | None) -> Shift:
+def judge_shift(one: Shift, p_value: float | None, threshold: float | None) -> Shift:
+    """Judge a change of a figure by its adjusted p-value; one without keeps the verdict that it has."""
     if one.ratio is None or one.own is None:
         return one
     verdict = one.verdict
@@ -86,7 +88,7 @@ def _judged(one: Shift, p_value: float | None, threshold: float | None) -> Shift
     return structs.replace(one, p_value=p_value, verdict=verdict, regression=worse)
 
 
-def _judged_accuracy(one: AccuracyShift, p_value: float, threshold: float | None) -> AccuracyShift:
+def judge_accuracy(one: AccuracyShift, p_value: float, threshold: float | None) -> AccuracyShift:
     """Judge a change of top-1; a threshold is a share of the baseline run's."""
     verdict: Verdict = "undecided"
     if not one.gained and not one.lost:

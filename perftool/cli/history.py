@@ -30,19 +30,22 @@ def history(
 
     A table and a plot of its figure in all runs below a folder, and of what changed between them.
     """
-    from perftool.analysis.history import History, follow
-    from perftool.analysis.metrics import named
+    from msgspec import structs
+
+    from perftool.analysis.compare import comparable
+    from perftool.analysis.history import follow
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.writing import write_files
     from perftool.render.history import history_view, pictures
 
     if metric is not None:
         try:
-            named(metric)
+            comparable(metric)
         except InputError as error:
             raise UsageError(f"--metric: {error}") from None
-    looks, skipped = _found(folder)
-    found = History(tracks=follow(looks, metric, config), skipped=tuple(skipped))
+    looks, unreadable = _found(folder)
+    found = follow(looks, metric, config)
+    found = structs.replace(found, skipped=(*unreadable, *found.skipped))
     if json:
         print_json(found)
     else:

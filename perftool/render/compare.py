@@ -114,7 +114,7 @@ def unjudged(one: Comparison) -> Iterator[str]:
             if shift.reason is not None and not each.control:
                 reasons.setdefault(f"{shift.metric}: {shift.reason}", []).append(each.id)
     for reason, ids in reasons.items():
-        yield f"{reason} ({_listed(ids, len(one.configurations))})"
+        yield f"{reason} ({listed(ids, len(one.configurations))})"
 
 
 def besides(one: Comparison) -> Iterator[str]:
@@ -129,10 +129,10 @@ def besides(one: Comparison) -> Iterator[str]:
             if alone.run == run:
                 reasons.setdefault(alone.reason, []).append(alone.id)
         for reason, ids in reasons.items():
-            yield f"only in {name}: {_listed(ids, None)} ({reason})"
+            yield f"only in {name}: {listed(ids, None)} ({reason})"
 
 
-def _listed(ids: Sequence[str], of: int | None) -> str:
+def listed(ids: Sequence[str], of: int | None) -> str:
     """Name configurations, or count them where they are many."""
     if of is not None and len(ids) == of > 1:
         return f"all {of} configurations"

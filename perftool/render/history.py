@@ -9,9 +9,10 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from perftool.analysis import metrics
 from perftool.analysis.history import History, Point, Track
 from perftool.analysis.stats import Estimate
-from perftool.render.compare import figure_of, interval
+from perftool.render.compare import figure_of, interval, listed
 from perftool.render.numbers import ABSENT, plain
 from perftool.render.plotting import (
     LOOKS,
@@ -31,6 +32,7 @@ _TICKS = 12
 _TOLD = 8
 _WIDTH = 34
 _MOVED = {"worse": ("v", "surely worse than before"), "better": ("^", "surely better than before")}
+_MISSING = "x"
 _GREY = "#777777"
 #: The room above and below the figures, as a share of the highest.
 _LEAST_ROOM = 0.05
@@ -66,17 +68,32 @@ def _track(track: Track) -> Iterator[RenderableType]:
             ABSENT if point.verdict == "not compared" else point.verdict,
         )
     yield table
-    lines = [f"{point.run}: {text}" for point in track.points for text in point.changed]
+    lines = list(_reasons(track))
+    lines += [f"{point.run}: {text}" for point in track.points for text in point.changed]
     lines += [
         f"{point.run}: {point.disturbed} of {point.visits} visits disturbed by other load"
         for point in track.points
         if point.disturbed * 10 > point.visits
     ]
-    lines.append(
-        f"{track.better} is better; ratio: to the run before; own: without what the hint baselines changed "
-        "by, 95 % interval"
-    )
+    lines.append(f"{track.better} is better; ratio: to the run before; {_judged_by(track)}")
     yield Text("\n").join(Text(plain(line)) for line in lines)
+
+
+def _reasons(track: Track) -> Iterator[str]:
+    """Say why runs have no figure, and others no verdict, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for point in track.points:
+        if point.reason is not None:
+            lacks = f"no {track.metric}" if point.figure is None else "not compared"
+            reasons.setdefault(f"{lacks}: {point.reason}", []).append(point.run)
+    for reason, runs in reasons.items():
+        yield f"{listed(runs, None)}: {reason}"
+
+
+def _judged_by(track: Track) -> str:
+    if track.metric == metrics.TOP1.name:
+        return "judged by the images lost and gained since"
+    return "own: without what the hint baselines changed by, 95 % interval"
 
 
 # ---------------------------------------------------------------- the picture
@@ -106,6 +123,8 @@ def draw(track: Track) -> Figure | None:
     )
     for at, point, estimate in known:
         _draw_point(axes, at, point, estimate, look.colour, look.marker)
+    missing = [at for at, one in enumerate(track.points) if one.figure is None]
+    _draw_mark(axes, missing, _MISSING)
     _draw_changes(axes, track.points)
     _frame(axes, track)
     title = f"{track.model}: {track.label} of {track.configuration}"
@@ -133,16 +152,21 @@ def _draw_point(axes: Axes, at: int, point: Point, estimate: Estimate, colour: s
         zorder=4,
     )
     if point.verdict in _MOVED:
-        axes.plot(
-            [at],
-            [0.04],
-            transform=axes.get_xaxis_transform(),
-            marker=_MOVED[point.verdict][0],
-            color="black",
-            markersize=8,
-            linestyle="none",
-            zorder=5,
-        )
+        _draw_mark(axes, [at], _MOVED[point.verdict][0])
+
+
+def _draw_mark(axes: Axes, runs: Sequence[int], shape: str) -> None:
+    """Mark runs along the foot of the picture."""
+    axes.plot(
+        runs,
+        [0.04] * len(runs),
+        transform=axes.get_xaxis_transform(),
+        marker=shape,
+        color="black",
+        markersize=8,
+        linestyle="none",
+        zorder=5,
+    )
 
 
 def _draw_changes(axes: Axes, points: Sequence[Point]) -> None:
@@ -209,12 +233,29 @@ def _handles(track: Track, colour: str, marker: str) -> Iterator[Line2D]:
     for verdict, (shape, meaning) in _MOVED.items():
         if any(one.verdict == verdict for one in track.points):
             yield Line2D([], [], color="black", marker=shape, markersize=8, linestyle="none", label=meaning)
+    yield from _missing(track.points)
     changes = _changes(track.points)
     for number, (_, point) in enumerate(changes[:_TOLD], start=1):
         text = _short(f"{number}: {point.changed[0]}" + (", …" if len(point.changed) > 1 else ""))
         yield Line2D([], [], color=_GREY, lw=1.0, linestyle=(0, (4, 2)), label=text)
     if len(changes) > _TOLD:
         yield Line2D([], [], linestyle="none", label=f"and {len(changes) - _TOLD} more changes")
+
+
+def _missing(points: Sequence[Point]) -> Iterator[Line2D]:
+    """Explain the mark of runs without a figure by their reason, where all have one."""
+    reasons = {one.reason for one in points if one.figure is None}
+    if reasons:
+        why = f": {reasons.pop()}" if len(reasons) == 1 else ": failed, skipped, not planned or not measured"
+        yield Line2D(
+            [],
+            [],
+            color="black",
+            marker=_MISSING,
+            markersize=8,
+            linestyle="none",
+            label=_short(f"no figure{why}"),
+        )
 
 
 def _short(text: str) -> str:
