@@ -4,8 +4,8 @@ A spreadsheet takes a text that begins like a formula for one, and obeys it. Nam
 foreign, so such a text gets an apostrophe before it (`inert`); numbers, a negative one too, are not touched.
 """
 
-import csv
 import io
+from collections.abc import Iterable
 from typing import BinaryIO, Final
 
 from perftool.render.table import DataTable, Value
@@ -21,17 +21,31 @@ def write_csv(table: DataTable, sink: BinaryIO) -> None:
     What is absent is an empty field, yes and no are `true` and `false`.
     """
     text = io.TextIOWrapper(sink, encoding="utf-8", newline="")
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow([column.name for column in table.columns])
+    text.write(_line(_quoted(column.name) for column in table.columns))
     for block in table.blocks:
-        writer.writerows([_field(value) for value in row] for row in zip(*block, strict=True))
+        text.writelines(_line(map(_field, row)) for row in zip(*block, strict=True))
     text.detach()  # Else the sink, which is the caller's, would be closed.
 
 
-def _field(value: Value) -> str | int | float | None:
+def _line(fields: Iterable[str]) -> str:
+    """Join fields; a lone one that is empty gets quotes, since readers skip lines with nothing in them."""
+    return (",".join(fields) or _quoted("")) + "\n"
+
+
+def _field(value: Value) -> str:
+    """Return a value as it is written, from which a text that is empty can be told from none.
+
+    The module `csv` writes that from Python 3.12 on: before, it quotes None where it quotes texts.
+    """
+    if value is None:
+        return ""
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return inert(value) if isinstance(value, str) else value
+        return _quoted("true" if value else "false")
+    return _quoted(inert(value)) if isinstance(value, str) else str(value)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def inert(text: str) -> str:

@@ -338,6 +338,20 @@ def test_a_hostile_model_name_is_a_text_and_negative_numbers_stay_numbers(name: 
     assert "'-" not in content.replace(f"'{name}", "")
 
 
+def test_what_is_absent_is_an_empty_field_and_an_empty_text_is_not() -> None:
+    columns = tuple(
+        Column(name=f'a "{kind}"', kind=kind, meaning="") for kind in ("text", "whole", "number", "flag")
+    )
+    rows = [('b,"c"\nd', -1, 0.1, True), ("", 0, 1e-7, False), (None, None, None, None)]
+    table = DataTable(name="t", columns=columns, blocks=(tuple(zip(*rows, strict=True)),), about={})
+    assert written(table, "csv") == (
+        b'"a ""text""","a ""whole""","a ""number""","a ""flag"""\n'
+        b'"b,""c""\nd",-1,0.1,"true"\n'
+        b'"",0,1e-07,"false"\n'
+        b",,,\n"
+    )
+
+
 # ---------------------------------------------------------------- files
 
 
