@@ -40,6 +40,7 @@ _SETTINGS: Final = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
 }
+_PAGE: Final = "report.html"
 _LONGEST_REASON: Final = 300
 _EXPECTED: Final = "expected a server (http://…), a database (sqlite:///…), or a folder"
 
@@ -192,9 +193,14 @@ def _changed(wanted: Mapping[str, float], held: Mapping[str, float]) -> Iterator
 
 
 def _digest(what: Tracked, files: Mapping[str, Path], profile: str) -> str:
-    """Return the SHA-256 of all that is logged."""
+    """Return the SHA-256 of all that is logged but the page.
+
+    That shows what the others hold, and calls the run as it was called this time.
+    """
     whole = hashlib.sha256(msgspec.json.encode((what, profile)))
     for name, path in sorted(files.items()):
+        if name == _PAGE:
+            continue
         with path.open("rb") as stream:
             whole.update(f"{name} {hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
     return whole.hexdigest()

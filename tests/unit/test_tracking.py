@@ -173,12 +173,21 @@ def test_the_report_is_among_the_artifacts(store: Store, tmp_path: Path) -> None
             yield from listed(one.path) if one.is_dir else (one.path,)
 
     names = set(listed())
-    assert {"results.json", "report.txt", "profile.toml", "data/samples.csv"} < names
+    assert {"report.html", "results.json", "report.txt", "profile.toml", "data/samples.csv"} < names
     assert {name for name in names if name.startswith("plots/")}
     kept = store.client.download_artifacts(whole.info.run_id, "results.json", str(tmp_path))
     assert Path(kept).read_bytes() == (folder / "results.json").read_bytes()
     profile = store.client.download_artifacts(whole.info.run_id, "profile.toml", str(tmp_path))
     assert 'name = "test"' in Path(profile).read_text()
+
+
+@installed
+def test_however_the_folder_is_written_the_run_is_unchanged(store: Store, tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", of())
+    for spelt, done in ((str(folder), "logged"), ("run", "unchanged"), ("./run/../run", "unchanged")):
+        said = CliRunner().invoke(app, ["report", spelt, "--mlflow", str(store.folder)])
+        assert said.exit_code == 0, said.output
+        assert said.stdout.splitlines()[-1].endswith(f": {done}"), spelt
 
 
 def test_what_servers_do_not_take_is_cut() -> None:
