@@ -7,7 +7,14 @@ a failure; what has no verdict is skipped, with the reason.
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
-from perftool.analysis.compared import AccuracyShift, CommonShift, Compared, Comparison, Shift
+from perftool.analysis.compared import (
+    AccuracyShift,
+    CommonShift,
+    Compared,
+    Comparison,
+    ConfigurationShift,
+    Shift,
+)
 from perftool.analysis.findings import times
 from perftool.render.compare import figure_of
 from perftool.render.numbers import plain
@@ -36,10 +43,7 @@ def junit(found: Compared) -> str:
 def _suites(one: Comparison) -> Iterator[tuple[str, list[ElementTree.Element]]]:
     """Yield the suites of a comparison that have any case."""
     refusal = "; ".join(one.incomparable)
-    measured = [
-        _case(one, "measured", each.id, failure=each.failed if each.regression else None)
-        for each in one.configurations
-    ]
+    measured = [_measured(one, each) for each in one.configurations]
     measured += [
         _case(one, "measured", alone.id, skipped=f"only in the baseline run: {alone.reason}")
         for alone in one.only
@@ -60,6 +64,18 @@ def _suites(one: Comparison) -> Iterator[tuple[str, list[ElementTree.Element]]]:
     ]
     suites.append(("top1", [_accuracy(one, each, refusal) for each in one.accuracy]))
     return ((name, cases) for name, cases in suites if cases)
+
+
+def _measured(one: Comparison, each: ConfigurationShift) -> ElementTree.Element:
+    """Tell whether a configuration was measured; one that failed is no success where nothing is a failure."""
+    lost = each.failed is not None and not each.regression
+    return _case(
+        one,
+        "measured",
+        each.id,
+        failure=each.failed if each.regression else None,
+        skipped=f"failed: {each.failed}" if lost else None,
+    )
 
 
 def _common(one: Comparison, common: CommonShift) -> ElementTree.Element:

@@ -120,6 +120,21 @@ def test_without_a_threshold_nothing_is_a_failure() -> None:
     assert "worse" in table(found) and "regression of more" not in table(found)
 
 
+def test_what_failed_is_no_success_in_junit_without_a_threshold_either() -> None:
+    killed = tuple(
+        changed(one, rounds=0, failed="killed") if one.id == "cpu-fp32-b1-s2" else one for one in NINE
+    )
+    now = look(Journal(killed, EVALUATIONS).run(), "b")
+    for threshold, tag in ((None, "skipped"), (0.03, "failure")):
+        root = ElementTree.fromstring(junit(compared(nine_look("a"), now, threshold=threshold)))
+        (case,) = root.iterfind("testsuite[@name='b against a: measured']/testcase[@name='cpu-fp32-b1-s2']")
+        (said,) = case
+        assert (said.tag, (said.get("message") or "").removeprefix("failed: ")) == (
+            tag,
+            "compile failed: killed",
+        )
+
+
 def test_not_comparable_runs_are_skipped_in_junit() -> None:
     found = compared(nine_look("a"), with_header(nine_look("b"), host={"cpu": "Another"}))
     root = ElementTree.fromstring(junit(found))
