@@ -1,7 +1,7 @@
 """Runs held against each other as Markdown, made to be pasted into a pull request.
 
-What is decided comes first, the whole tables fold away. Names come from outside: in code spans, or with every
-character escaped that GitHub would obey.
+What is decided comes first, the whole tables fold away. Names come from outside: in code spans, or with all
+escaped that GitHub would obey.
 """
 
 import re
@@ -22,7 +22,12 @@ from perftool.render.compare import (
 )
 from perftool.render.numbers import ABSENT, plain
 
-_OBEYED = re.compile(r"([\\`*_{}\[\]<>#|~&@!])")
+#: What Markdown or HTML obeys, and a backslash stops.
+_OBEYED = re.compile(r"([\\`*_{}\[\]<>#~&!])")
+#: By what GitHub finds people, addresses, issues, formulas or pictures in a word, escaped or not.
+_LINKED = re.compile(r"[@$]|://|www\.|#\d|(?<![a-z0-9])GH-\d|:(?:[a-z_+-]|\d{3})[\w+-]*:", re.IGNORECASE)
+#: A bar that no backslash escapes.
+_BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")
 _COLUMNS = ("configuration", "metric", "before", "now", "ratio", "own", "verdict")
 
 
@@ -105,7 +110,12 @@ def _head(columns: Sequence[str]) -> Iterator[str]:
 
 
 def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
+    """Write a row; a bar in a cell is escaped, in a code span too, since it would end the cell."""
+    return f"| {' | '.join(map(_without_bars, cells))} |"
+
+
+def _without_bars(cell: str) -> str:
+    return _BAR.sub(r"\1\\|", cell)
 
 
 def _emphasised(verdict: str, *, regression: bool) -> str:
@@ -113,10 +123,19 @@ def _emphasised(verdict: str, *, regression: bool) -> str:
 
 
 def text(sentence: str) -> str:
-    """Return a sentence with every character escaped that Markdown, HTML or GitHub would obey."""
-    return _OBEYED.sub(r"\\\1", plain(sentence)).replace("\\<", "&lt;").replace("\\@", "&#64;")
+    """Return a sentence in which Markdown, HTML and GitHub find nothing to obey.
+
+    What they would obey is escaped; a word that GitHub would make a link, a mention, a formula or a picture
+    of all the same goes into a code span.
+    """
+    words = re.split(r"(\s+)", plain(sentence))
+    return "".join(code(word) if _LINKED.search(word) else _escaped(word) for word in words)
+
+
+def _escaped(words: str) -> str:
+    return _OBEYED.sub(r"\\\1", words).replace("\\<", "&lt;")
 
 
 def code(name: str) -> str:
-    """Return a name in a code span, where nothing is obeyed but a backtick, and a bar that ends a cell."""
-    return f"`{plain(name).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+    """Return a name in a code span, where nothing is obeyed but a backtick (and a bar in a table's row)."""
+    return f"`{plain(name).replace('`', chr(39))}`"

@@ -7,9 +7,11 @@ import io
 from pathlib import Path
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from journals import BASELINES, EVALUATIONS, NINE, Journal, Measured, changed, evaluated
 from looks import look, nine_look, with_header
+from markdown_it import MarkdownIt
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -159,10 +161,40 @@ def test_nothing_in_a_name_is_obeyed() -> None:
 
 
 def test_markdown_is_escaped() -> None:
-    assert text("a|b <i>x</i> @me `c` _d_ [e](f)") == (
-        "a\\|b &lt;i\\>x&lt;/i\\> &#64;me \\`c\\` \\_d\\_ \\[e\\](f)"
+    assert (
+        text("a|b <i>x</i> @me `c` _d_ [e](f)") == "a|b &lt;i\\>x&lt;/i\\> `@me` \\`c\\` \\_d\\_ \\[e\\](f)"
     )
-    assert code("a`b|c\x07") == "`a'b\\|c\N{REPLACEMENT CHARACTER}`"
+    assert code("a`b|c\x07") == "`a'b|c\N{REPLACEMENT CHARACTER}`"
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["$x^2$", "see:https://x.example", "www.x.example", ":tada:", ":+1:", "GH-12", "(#12)", "a@b.example"],
+)
+def test_what_github_would_link_or_draw_goes_into_a_code_span(word: str) -> None:
+    assert text(f"was _{word} is") == f"was `_{word}` is"
+
+
+def test_times_and_names_stay_words() -> None:
+    sentence = "made 2023-11-14T22:13:20+00:00, HETERO:CPU,GPU, 0.99x (0.90x to 1.09x) # and a:b"
+    assert text(sentence) == sentence.replace("#", "\\#")
+
+
+def test_bars_end_no_cell_and_show_no_backslash() -> None:
+    """Read back as Markdown is read."""
+    variant = "a|b fp32 on C\\|PU `|`"
+    shift = msgspec.structs.replace(worse().comparisons[0].accuracy[0], variant=variant, reason="www.x|y")
+    one = msgspec.structs.replace(worse().comparisons[0], accuracy=(shift,), notes=("www.x|y", "a|b"))
+    one = msgspec.structs.replace(one, run=msgspec.structs.replace(one.run, id="c|d"))
+    html = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render(markdown(Compared(threshold=0.03, comparisons=(one,))))
+    )
+    assert "<code>c|d</code>" in html
+    assert "<li>note: <code>www.x|y</code></li>" in html and "<li>note: a|b</li>" in html
+    assert "<td>a|b fp32 on C\\|PU `|`</td>" in html
+    assert '<td style="text-align:right"><code>www.x|y</code></td>' in html
 
 
 def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head() -> None:
