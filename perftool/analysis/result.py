@@ -196,8 +196,8 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration's figures by round, for pairing: what the JSON leaves out.
 
     `latency_ms` is the median under the closed load, `energy_j` joules per image, `of_limit` percent of the
-    limit. `quantiles_ms` are those of all requests under the closed load, at `stats.SHARES`; empty without
-    any. `disturbed` are the rounds in which a visit that speaks was.
+    limit. `quantiles_ms` are those of all requests under the closed load, at `stats.SHARES`, None where
+    there are too few requests to carry one; empty where they carry none. `disturbed` are the rounds in which a visit that speaks was.
     """
 
     throughput_fps: dict[int, float]
@@ -206,7 +206,7 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     end_to_end_fps: dict[int, float] = {}
     energy_j: dict[int, float] = {}
     of_limit: dict[int, float] = {}
-    quantiles_ms: tuple[float, ...] = ()
+    quantiles_ms: tuple[float | None, ...] = ()
     disturbed: frozenset[int] = frozenset()
 
 

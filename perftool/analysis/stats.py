@@ -23,7 +23,7 @@ MIN_VISITS = 6
 #: An outlier is further from the median than this many scaled median absolute deviations.
 OUTLIER_MADS = 3.0
 #: The quantiles that a distribution is drawn from: every twentieth, and more of them in the tails.
-SHARES = (0.0, 0.01, 0.025, *(twentieth / 20 for twentieth in range(1, 20)), 0.975, 0.99, 1.0)
+SHARES = (0.01, 0.025, *(twentieth / 20 for twentieth in range(1, 20)), 0.975, 0.99)
 
 _Z95 = 1.959963984540054
 _MAD_SCALE = 1.4826
@@ -287,10 +287,23 @@ def percentile_of(samples: Pooled, percentile: float, surely: float | None = Non
     return Estimate(point=point, low=min(low, point), high=max(high, point) if reached else None)
 
 
-def quantiles(visits: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Return the quantiles at `SHARES` of all visits' samples together, for a picture; none of no samples."""
+def quantiles(visits: Sequence[Sequence[float]]) -> tuple[float | None, ...]:
+    """Return the quantiles at `SHARES` of all visits' samples together, for a picture.
+
+    None where the samples cannot carry one, below the median by the same rule as above it; nothing at all
+    where they carry none.
+    """
     together = pooled(visits).together
-    return tuple(_quantile(together, share) for share in SHARES) if len(together) else ()
+    found = tuple(
+        _quantile(together, share) if len(together) >= samples_needed(_mirrored(share)) else None
+        for share in SHARES
+    )
+    return () if all(value is None for value in found) else found
+
+
+def _mirrored(share: float) -> float:
+    """Return the percentile that takes as many samples as the one at a share, and is not below the median."""
+    return round(100 * max(share, 1 - share), 9)
 
 
 def _quantile(ordered: NDArray[np.float64], share: float) -> float:

@@ -49,7 +49,8 @@ class Rows(Struct, frozen=True, kw_only=True):
     """Every configuration, a value for each in every field; the baselines come last.
 
     `name` is short, `front` tells who is on the Pareto front. `dropped` is the reason of a race, `warnings`
-    are numbers into the page's sentences. `quantiles` are those at the page's `shares`.
+    are numbers into the page's sentences. `quantiles` are those at the page's `shares`, None where the samples
+    cannot carry one.
     """
 
     id: tuple[str, ...]
@@ -70,7 +71,7 @@ class Rows(Struct, frozen=True, kw_only=True):
     front: tuple[bool, ...]
     warnings: tuple[tuple[int, ...], ...]
     properties: dict[str, dict[str, str]]
-    quantiles: dict[str, tuple[float, ...]]
+    quantiles: dict[str, tuple[float | None, ...]]
     figures: dict[str, Figures]
 
 
@@ -250,7 +251,7 @@ def _rows(
         warnings=tuple(tuple(numbers[text] for text in one.warnings) for one in everything),
         properties={str(row): everything[row].properties for row in drawn},
         quantiles={
-            str(row): tuple(float(f"{value:.4g}") for value in found)
+            str(row): tuple(None if value is None else float(f"{value:.4g}") for value in found)
             for row in drawn
             if (found := summary.series[everything[row].id].quantiles_ms)
         },
