@@ -180,6 +180,11 @@ def named(gain: Gain) -> str:
     return f"{gain.what}, which executed in {gain.executed_precision}" if hint else gain.what
 
 
+def caveats(metric: Metric, found: Confirmation, again: Again) -> tuple[str, ...]:
+    """Say what a reader is to be warned of in a choice's fresh rounds, whether or not they confirm it."""
+    return tuple(text for text in (lost(metric, found), disturbance(again)) if text)
+
+
 def lost(metric: Metric, found: Confirmation) -> str | None:
     """Say by how much a choice did worse than when it was chosen, where that is sure."""
     change = found.change

@@ -57,6 +57,8 @@ def foresee(summary: Summary, recommendation: Recommendation) -> Foreseen:
     lifted = own.keys() - {each.name for each, _ in bounds(judged)}
     offered, leads = _offered(summary, among, limits, lifted)
     figures = {each.name: column(among, each) for each in offered}
+    sentences: dict[str, int] = {}
+    gains, unknown = _gains(summary, metric, among, leads, sentences)
     return Foreseen(
         ids=tuple(one.id for one in among.results),
         simple=tuple(among.simple.tolist()),
@@ -73,7 +75,10 @@ def foresee(summary: Summary, recommendation: Recommendation) -> Foreseen:
         leads=leads,
         fresh=fresh_of(summary, metric, among),
         unconfirmed=unconfirmed(summary, metric),
-        gains=_gains(summary, metric, among, leads),
+        gains=gains,
+        unknown=unknown,
+        missing={each.name: _missing(each, among, limits, sentences) for each in offered},
+        sentences=tuple(sentences),
     )
 
 
@@ -211,19 +216,41 @@ def _control(metric: Metric, values: Array, own: float | None, *, usual: bool) -
     )
 
 
+def _missing(metric: Metric, among: Candidates, limits: Limits, sentences: dict[str, int]) -> dict[str, int]:
+    """Return why candidates have no figure of a metric, by their numbers."""
+    return {
+        str(row): _number(metrics.why_missing(metric, one, limits), sentences)
+        for row, one in enumerate(among.results)
+        if metric.value(one) is None
+    }
+
+
 def _gains(
-    summary: Summary, metric: Metric, among: Candidates, leads: dict[str, Lead] | None
-) -> dict[str, tuple[Gain, ...]]:
-    """Return what everybody who could be chosen gains over the baselines and the best in f32."""
+    summary: Summary,
+    metric: Metric,
+    among: Candidates,
+    leads: dict[str, Lead] | None,
+    sentences: dict[str, int],
+) -> tuple[dict[str, tuple[Gain, ...]], dict[str, tuple[int, ...]]]:
+    """Return what everybody who could be chosen gains over the baselines and the best in f32, and which of
+    these gains are not known.
+    """
     rows: set[int] = set()
     for row, lead in (leads or {}).items():
         rows.add(int(row))
         tied = np.flatnonzero(against(among, int(row)).kinds == TIED)
         rows |= set(tied[tied >= lead.start].tolist())
     f32 = best_in_f32(summary, metric)
-    found = {}
+    gains, unknown = {}, {}
     for at in sorted(rows):
         one = among.results[at]
         held = confirmation.confirm(summary, metric, NO_LIMITS, one, None, ())
-        found[str(at)] = gains_of(summary, metric, one, held, f32)[0]
-    return found
+        gains[str(at)], whys = gains_of(summary, metric, one, held, f32)
+        if whys:
+            unknown[str(at)] = tuple(_number(why, sentences) for why in whys)
+    return gains, unknown
+
+
+def _number(sentence: str, sentences: dict[str, int]) -> int:
+    """Return a sentence's number, a new one where it has none: most are shared by many."""
+    return sentences.setdefault(sentence, len(sentences))

@@ -47,7 +47,7 @@ class Fresh(Struct, frozen=True, kw_only=True):
 
     They refuse it where one of `beaten_by` passes too, or where one of its fresh `figures`, by metric,
     misses its limit. `shared` counts the fresh rounds that others were measured in as well; `why` says why
-    they do not count (yet), None where they do.
+    they do not count (yet), None where they do. `warnings` are what a reader is to be told of them.
     """
 
     candidate: int
@@ -57,6 +57,7 @@ class Fresh(Struct, frozen=True, kw_only=True):
     figures: dict[str, float]
     shared: dict[str, int]
     why: str | None
+    warnings: tuple[str, ...]
 
 
 class Unconfirmed(Struct, frozen=True, kw_only=True):
@@ -81,7 +82,8 @@ class Foreseen(Struct, frozen=True, kw_only=True):
     candidate that a race says beat each, as `candidates.Candidates` has it. `columns` holds the figures of
     each control's metric. `leads` is keyed by the number of
     whoever could lead; None where there are too many to be foreseen. `gains` are those of whoever could be
-    chosen.
+    chosen, and `unknown` says which of its gains are not known. `missing` says, by the metric of a control,
+    why a candidate has no figure of it. Both are numbers of `sentences`.
     """
 
     ids: tuple[str, ...]
@@ -94,3 +96,6 @@ class Foreseen(Struct, frozen=True, kw_only=True):
     fresh: tuple[Fresh, ...]
     unconfirmed: Unconfirmed
     gains: dict[str, tuple[Gain, ...]]
+    unknown: dict[str, tuple[int, ...]]
+    missing: dict[str, dict[str, int]]
+    sentences: tuple[str, ...]

@@ -26,7 +26,14 @@ def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: 
     if found is None:
         why = confirmation.why_unconfirmed(summary, metric, chosen.id, None, None, ())
         return Fresh(
-            candidate=rows[chosen.id], rounds=0, processes=0, beaten_by=(), figures={}, shared={}, why=why
+            candidate=rows[chosen.id],
+            rounds=0,
+            processes=0,
+            beaten_by=(),
+            figures={},
+            shared={},
+            why=why,
+            warnings=(),
         )
     beaten_by, shared = [], {}
     for id in again.series:
@@ -49,6 +56,7 @@ def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: 
         figures=figures,
         shared=shared,
         why=None,
+        warnings=confirmation.caveats(metric, found, again),
     )
 
 

@@ -197,7 +197,8 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `latency_ms` is the median under the closed load, `energy_j` joules per image, `of_limit` percent of the
     limit. `quantiles_ms` are those of all requests under the closed load, at `stats.SHARES`, None where
-    there are too few requests to carry one; empty where they carry none. `disturbed` are the rounds in which a visit that speaks was.
+    there are too few requests to carry one; empty where they carry none. `disturbed` are the rounds in which
+    a visit that speaks was.
     """
 
     throughput_fps: dict[int, float]

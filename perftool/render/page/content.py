@@ -48,9 +48,9 @@ class Figures(Struct, frozen=True, kw_only=True):
 class Rows(Struct, frozen=True, kw_only=True):
     """Every configuration, a value for each in every field; the baselines come last.
 
-    `name` is short, `front` tells who is on the Pareto front. `dropped` is the reason of a race, `warnings`
-    are numbers into the page's sentences. `quantiles` are those at the page's `shares`, None where the samples
-    cannot carry one.
+    `name` is short, `front` tells who is on the Pareto front. `dropped` is the reason of a race, `lacking`
+    why the objective has no figure, `warnings` are: both numbers into the page's sentences. `quantiles` are
+    those at the page's `shares`, None where the samples cannot carry one.
     """
 
     id: tuple[str, ...]
@@ -59,6 +59,7 @@ class Rows(Struct, frozen=True, kw_only=True):
     status: tuple[str, ...]
     reason: tuple[str | None, ...]
     dropped: tuple[str | None, ...]
+    lacking: tuple[int | None, ...]
     device: tuple[str, ...]
     precision: tuple[str, ...]
     executed: tuple[str | None, ...]
@@ -149,7 +150,14 @@ def content_of(summary: Summary, recommendation: Recommendation, folder: str) ->
     everything = (*summary.configurations, *summary.baselines)
     columns = _columns(everything, objective, recommendation)
     drawn = _drawn(summary, recommendation, foreseen)
-    sentences = tuple(dict.fromkeys(text for one in everything for text in one.warnings))
+    lacking = tuple(
+        metrics.why_missing(objective, one, recommendation.limits)
+        if one.status == "ok" and objective.value(one) is None
+        else None
+        for one in everything
+    )
+    told = [text for one in everything for text in one.warnings]
+    sentences = tuple(dict.fromkeys([*told, *filter(None, lacking)]))
     places = {one.id: row for row, one in enumerate(everything)}
     front = pareto.front(summary.configurations, (metrics.THROUGHPUT, metrics.LATENCY[50]))
     superlative = "highest " if objective.better == "higher" else "lowest "
@@ -165,7 +173,7 @@ def content_of(summary: Summary, recommendation: Recommendation, folder: str) ->
         band=BAND,
         least_rounds=stats.MIN_VISITS,
         columns=tuple(_column(each, shown=shown) for each, shown in columns),
-        rows=_rows(summary, recommendation, [each for each, _ in columns], sentences, drawn),
+        rows=_rows(summary, recommendation, [each for each, _ in columns], sentences, lacking, drawn),
         sentences=tuple(map(plain, sentences)),
         shares=stats.SHARES,
         drawn=drawn,
@@ -224,6 +232,7 @@ def _rows(
     recommendation: Recommendation,
     columns: Sequence[Metric],
     sentences: Sequence[str],
+    lacking: Sequence[str | None],
     drawn: Sequence[int],
 ) -> Rows:
     everything = (*summary.configurations, *summary.baselines)
@@ -236,6 +245,7 @@ def _rows(
         status=tuple(one.status for one in everything),
         reason=tuple(None if one.reason is None else plain(one.reason) for one in everything),
         dropped=tuple(None if one.dropped is None else plain(one.dropped.reason) for one in everything),
+        lacking=tuple(None if why is None else numbers[why] for why in lacking),
         device=tuple(plain(one.device) for one in everything),
         precision=tuple(one.precision for one in everything),
         executed=tuple(

@@ -83,8 +83,16 @@ perftool.notes = (found, row) => {
   }
   const uncertain = perftool.crossed(row).map((control) =>
     `Uncertain: its interval crosses the limit, ${perftool.limitText(control, perftool.bounds[control.metric])}.`);
-  return [...refused, ...uncertain];
+  return [...refused, ...uncertain, ...perftool.warningsOf(found).map(perftool.sentence)];
 };
+
+// What a reader is to be warned of in a choice: gains that are not known, and what fresh rounds hold against it.
+perftool.warningsOf = ({ chosen, fresh }) => {
+  const { unknown, sentences } = perftool.content.foreseen;
+  return [...(unknown[chosen] || []).map((number) => sentences[number]), ...(fresh ? fresh.warnings : [])];
+};
+
+perftool.sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
 perftool.whyNothing = () => {
   const { foreseen } = perftool.content;

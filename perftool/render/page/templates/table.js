@@ -31,7 +31,7 @@ perftool.whyRow = (row) => {
   if (rows.status[row] !== "ok") return `${rows.status[row]}: ${rows.reason[row] ?? ""}`;
   if (rows.baseline[row]) return "a baseline, for comparison";
   const candidate = perftool.candidateOf.get(row);
-  if (candidate === undefined) return `${perftool.content.objective.metric} not measured`;
+  if (candidate === undefined) return perftool.content.sentences[rows.lacking[row]];
   return perftool.found === null ? "" : perftool.whyNot(perftool.found, candidate);
 };
 

@@ -100,8 +100,10 @@ perftool.whyNot = (found, candidate) => {
   return `${kind === "w" ? "beaten by" : "undecided against"} ${perftool.idOf(found.leader)}`;
 };
 
-perftool.missText = (control, value, bound) => {
-  if (value === null) return `${control.called} not measured`;
+perftool.missText = (control, candidate, bound) => {
+  const { columns, missing, sentences } = perftool.content.foreseen;
+  const value = columns[control.metric][candidate];
+  if (value === null) return sentences[missing[control.metric][candidate]];
   let text = "";
   for (let digits = control.digits; digits < 7; digits += 1) {
     text = value.toFixed(digits);
@@ -115,10 +117,7 @@ perftool.missesOf = (candidate) => {
   return foreseen.controls
     .filter(({ metric }) => perftool.bounds[metric] !== undefined)
     .filter(({ metric, way }) => !perftool.keeps(foreseen.columns[metric][candidate], way, perftool.bounds[metric]))
-    .map((control) => {
-      const value = foreseen.columns[control.metric][candidate];
-      return perftool.missText(control, value, perftool.bounds[control.metric]);
-    });
+    .map((control) => perftool.missText(control, candidate, perftool.bounds[control.metric]));
 };
 
 perftool.refusalText = (refusal) => {
