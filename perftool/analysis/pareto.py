@@ -20,11 +20,6 @@ def trade_off(objective: Metric) -> tuple[Metric, ...]:
 TRADE_OFF = trade_off(THROUGHPUT)
 
 
-def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    """Tell whether a is at least as large as b everywhere, and larger somewhere."""
-    return all(x >= y for x, y in zip(a, b, strict=True)) and any(x > y for x, y in zip(a, b, strict=True))
-
-
 def compared(
     results: Sequence[ConfigurationResult], metrics: Sequence[Metric] = TRADE_OFF
 ) -> tuple[Metric, ...]:

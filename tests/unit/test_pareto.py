@@ -1,12 +1,14 @@
 """The front: worked by hand, and by property."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from journals import Journal, Measured, nine
 
 from perftool.analysis.metrics import LATENCY, LATENCY_SYNC, MEMORY, THROUGHPUT
-from perftool.analysis.pareto import compared, dominates, front, trade_off, undominated
+from perftool.analysis.pareto import compared, front, trade_off, undominated
 from perftool.analysis.summary import summarize
 
 POINTS = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
@@ -54,6 +56,11 @@ def test_equals_are_both_on_the_front_and_the_unmeasured_are_not() -> None:
         Measured(precision="BF16", rounds=0, failed="no"),
     )
     assert front(summarize(Journal(measured).run()).configurations) == ("cpu-fp16-b1-s1", "cpu-fp32-b1-s1")
+
+
+def dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    """Tell whether a is at least as large as b everywhere, and larger somewhere."""
+    return all(x >= y for x, y in zip(a, b, strict=True)) and any(x > y for x, y in zip(a, b, strict=True))
 
 
 @given(POINTS, POINTS, POINTS)
