@@ -27,7 +27,7 @@ def finish(folder: Path, *, json: bool) -> None:
     """Show a finished sweep, and write its report beside its journal."""
     summary, recommendation = look(folder)
     show_all(summary, recommendation, json=json)
-    for path in write_report(folder, summary, recommendation, folder):
+    for path in write_report(folder, summary, recommendation):
         sys.stderr.write(f"wrote {path}\n")
     insist(recommendation)
 
@@ -49,9 +49,9 @@ def insist(recommendation: Recommendation) -> None:
         raise NothingPassesError(recommendation.reason + (f"; nearest: {nearest}" if nearest else ""))
 
 
-def write_report(folder: Path, summary: Summary, recommendation: Recommendation, run: Path) -> list[Path]:
-    """Write the report's files into a folder, and return their paths; `run` is whose report it is."""
+def write_report(folder: Path, summary: Summary, recommendation: Recommendation) -> list[Path]:
+    """Write the report's files into a folder, and return their paths."""
     from perftool.cli.writing import write_files
     from perftool.render.report import report_files
 
-    return write_files(folder, report_files(summary, recommendation, str(run)))
+    return write_files(folder, report_files(summary, recommendation))

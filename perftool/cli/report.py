@@ -49,7 +49,7 @@ def report(
         mlflow = tracking.check(mlflow)
     target = to or options.run_folder(run)
     summary, recommendation = look(run)
-    written = write_report(target, summary, recommendation, run)
+    written = write_report(target, summary, recommendation)
     if formats:
         written += write_data(run, target, summary, recommendation, formats)
     for path in written:

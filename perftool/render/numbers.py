@@ -12,6 +12,8 @@ ABSENT = "-"
 
 def plain(text: str) -> str:
     """Return a foreign name or message on one line, without control characters."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

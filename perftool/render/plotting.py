@@ -49,6 +49,8 @@ LOOKS: dict[str, Look] = {
     "INT8": Look("#D55E00", "s", 7.5),
     "default": Look("#000000", "X", 8),
 }
+#: Executed precisions, of configurations and of layers, are drawn like the configurations that are called so.
+RUNS_AS = {"f32": "FP32", "f16": "FP16", "bf16": "BF16", "int8": "INT8", "i8": "INT8", "u8": "INT8"}
 _CHOICE = "#000000"
 FRONT = "#555555"
 LIMIT = "#CC79A7"

@@ -7,11 +7,11 @@ from perftool.render.plots import draw
 from perftool.render.tables import run_view
 
 
-def report_files(summary: Summary, recommendation: Recommendation, run: str) -> dict[str, bytes]:
-    """Return {file name: content} of a report; `run` is what the commands that it shows call the run."""
+def report_files(summary: Summary, recommendation: Recommendation) -> dict[str, bytes]:
+    """Return {file name: content} of a report."""
     return {
         "results.json": as_json(document(summary, recommendation)),
         "report.txt": as_text(*run_view(summary, recommendation)),
-        "report.html": page(summary, recommendation, run),
+        "report.html": page(summary, recommendation),
         **{f"plots/{name}": content for name, content in draw(summary, recommendation).items()},
     }

@@ -18,6 +18,7 @@ from perftool.render.labels import Point, place
 from perftool.render.numbers import plain
 from perftool.render.plotting import (
     LOOKS,
+    RUNS_AS,
     Look,
     draw_legend,
     draw_point,
@@ -28,8 +29,6 @@ from perftool.render.plotting import (
     write_title,
 )
 
-#: Executed precisions are drawn like the configurations that are called so.
-_LOOK_OF = {"f32": LOOKS["FP32"], "f16": LOOKS["FP16"], "bf16": LOOKS["BF16"], "int8": LOOKS["INT8"]}
 _DASHES = {"f32": "-", "f16": ":", "bf16": "--", "int8": "-."}
 _ROOF = "#555555"
 #: Beyond this many points only the choice, the baselines and the fastest of each precision are labelled.
@@ -189,7 +188,7 @@ def _name_ceiling(axes: Axes, one: Ceiling, *, below: bool) -> None:
 
 
 def _look(precision: str) -> Look:
-    return _LOOK_OF.get(precision, LOOKS["default"])
+    return LOOKS[RUNS_AS.get(precision, "default")]
 
 
 def _draw_layer(axes: Axes, row: LayerRow) -> None:

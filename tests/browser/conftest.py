@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
@@ -41,10 +42,11 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Show]:
     errors: list[str] = []
 
     def opening(
-        summary: Summary, recommendation: Recommendation, *, run: str = "reports/a-run", **context: Any
+        summary: Summary, recommendation: Recommendation, *, run: str = "a-run", **context: Any
     ) -> Any:
         path = tmp_path / f"report{len(opened)}.html"
-        path.write_bytes(write_page(summary, recommendation, run))
+        named = structs.replace(summary, run=structs.replace(summary.run, id=run))
+        path.write_bytes(write_page(named, recommendation))
         context = {"viewport": {"width": 1280, "height": 900}, **context}
         made = browser.new_context(**context)
         opened.append(made)

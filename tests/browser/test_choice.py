@@ -123,7 +123,7 @@ def test_the_example_run_too(show: Show) -> None:
     run = read(EXAMPLE)
     summary = summarize(run, name="example")
     profile = run.header.profile
-    page = show(summary, choose(summary, profile.objective, profile.limits), run="reports/example")
+    page = show(summary, choose(summary, profile.objective, profile.limits), run="example")
     chosen = agree(page, summary, profile.objective, random_limits(summary, 1, 300, profile.limits))
     assert len(chosen) > 3
 

@@ -56,7 +56,7 @@ def test_a_slider_moves_the_choice_the_mark_and_the_command(show: Show) -> None:
     assert chosen(page) == "cpu-int8-b1-s1", "the only one in 225 MB"
     assert page.is_checked("#limit-on-peak_rss")
     assert page.input_value("#limit-number-peak_rss") == "225"
-    assert page.inner_text("#choice-command") == "perftool recommend reports/a-run --limit 'peak_rss <= 225'"
+    assert page.inner_text("#choice-command") == "perftool recommend a-run --limit 'peak_rss <= 225'"
     row = page.evaluate("perftool.chosenRow")
     assert row != before
     ring = page.evaluate(
@@ -75,7 +75,7 @@ def test_a_number_is_a_limit_too_and_nonsense_is_refused_in_words(show: Show) ->
     assert chosen(page) == "cpu-int8-b1-s1"
     page.uncheck("#limit-on-latency_p50")
     assert chosen(page) == "cpu-int8-b1-s2"
-    assert page.inner_text("#choice-command") == "perftool recommend reports/a-run"
+    assert page.inner_text("#choice-command") == "perftool recommend a-run"
 
 
 def test_by_keyboard_a_slider_goes_from_figure_to_figure(show: Show) -> None:

@@ -107,7 +107,7 @@ def _again(
         everything = (*fresh.configurations, *fresh.baselines)
         found[one.id] = Again(
             visits=6 * len(everything),
-            disturbed=0,
+            disturbed=len(found),
             results={each.id: each for each in everything},
             series={each.id: fresh.series[each.id] for each in everything},
         )

@@ -4,15 +4,20 @@ import html
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import pytest
 from journals import EVALUATIONS, Journal, Measured, nine, three
 from msgspec import structs
 from profiled import profiled
 from tangled import tangled
+from typer.testing import CliRunner
+from written import write_run
 
 from perftool.analysis.choose import choose
 from perftool.analysis.result import Summary
 from perftool.analysis.summary import summarize
+from perftool.cli.main import app
 from perftool.render.page.document import SCRIPTS, page
 from perftool.spec import Limits
 
@@ -40,8 +45,8 @@ class Reader(HTMLParser):
             self.texts.append(data)
 
 
-def read(summary: Summary, run: str = "reports/a-run") -> tuple[str, Reader]:
-    text = page(summary, choose(summary, "throughput", Limits()), run).decode()
+def read(summary: Summary) -> tuple[str, Reader]:
+    text = page(summary, choose(summary, "throughput", Limits())).decode()
     reader = Reader()
     reader.feed(text)
     return text, reader
@@ -87,11 +92,44 @@ def test_no_name_becomes_an_element() -> None:
     summary = summarize(Journal(measured, EVALUATIONS, name=HOSTILE).run())
     summary = structs.replace(
         summary,
-        run=structs.replace(summary.run, model=HOSTILE, accuracy_of=HOSTILE, warnings=(HOSTILE,)),
+        run=structs.replace(summary.run, id=HOSTILE, model=HOSTILE, accuracy_of=HOSTILE, warnings=(HOSTILE,)),
         host=structs.replace(summary.host, cpu=HOSTILE, isa=(HOSTILE,)),
     )
-    text, reader = read(profiled(summary, HOSTILE), run=HOSTILE)
+    text, reader = read(profiled(summary, HOSTILE))
     assert [tag for tag, _ in reader.elements if tag in ("script", "img")] == ["script"] * (2 + len(SCRIPTS))
     assert json.loads(reader.data)["layers"][0]["layers"][0]["name"] == f"{HOSTILE}_0"
     shown = re.search(r"<h1>(.*?)</h1>", text, re.DOTALL)
     assert shown is not None and html.unescape(shown[1]) == HOSTILE
+
+
+def test_no_control_character_comes_into_the_page_and_names_stay_equal() -> None:
+    odd = "\u202ename\x1b[31m\nend"
+    summary = summarize(Journal((Measured(), Measured(precision="INT8", fps=30)), EVALUATIONS).run())
+    summary = structs.replace(
+        summary,
+        run=structs.replace(summary.run, id=odd, model=odd, warnings=(odd,)),
+        configurations=tuple(structs.replace(one, id=one.id + odd) for one in summary.configurations),
+        series={id + odd: found for id, found in summary.series.items()},
+    )
+    text, reader = read(profiled(summary, odd))
+    assert [char for char in text.partition("<script>")[0] if not char.isprintable() and char != "\n"] == []
+    content = json.loads(reader.data)
+    assert "\\u001b" not in reader.data and "\\n" not in reader.data and "\u202e" not in reader.data
+    ids = set(content["rows"]["id"])
+    assert {content["chosen"], *content["foreseen"]["ids"]} <= ids
+    assert {one["id"] for one in (*content["layers"], *content["placed"])} <= ids
+
+
+def test_it_calls_the_run_by_its_folder_s_name_however_the_path_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_run(tmp_path / "runs" / "a run", three())
+    monkeypatch.chdir(folder)
+    pages = []
+    for spelt in (str(folder), "../a run", "."):
+        assert CliRunner().invoke(app, ["report", spelt]).exit_code == 0
+        pages.append((folder / "report.html").read_text())
+    assert len(set(pages)) == 1 and str(tmp_path) not in pages[0]
+    reader = Reader()
+    reader.feed(pages[0])
+    assert json.loads(reader.data)["run"] == "a run"

@@ -22,5 +22,5 @@ def test_a_made_up_journal_is_read_chosen_from_and_reported(tmp_path: Path, race
     found = recommend(summary, run.header.profile.objective, run.header.profile.limits)
     assert found.id is not None
     assert any(one.dropped for one in summary.configurations) == raced
-    files = report_files(summary, found, "a-run")
+    files = report_files(summary, found)
     assert {"report.html", "report.txt", "results.json"} <= set(files)

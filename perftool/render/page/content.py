@@ -1,8 +1,9 @@
 """What the page's scripts read: rows and figures as columns, so that thousands of them stay small."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 
 from perftool.analysis import metrics, pareto, stats
 from perftool.analysis.foresee import foresee
@@ -15,7 +16,7 @@ from perftool.analysis.result import ConfigurationResult, Recommendation, Summar
 from perftool.analysis.roofline import Placed, Roofline
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import plain
-from perftool.render.plotting import FRONT, LIMIT, LOOKS, short_name
+from perftool.render.plotting import FRONT, LIMIT, LOOKS, RUNS_AS, short_name
 
 #: More points than this make a chart slow, and say no more: then those that could be chosen are drawn, the
 #: Pareto front, the baselines, and of the others the best.
@@ -107,18 +108,16 @@ class Objective(Struct, frozen=True, kw_only=True):
 
     metric: str
     superlative: str
-    higher: bool
 
 
 class Content(Struct, frozen=True, kw_only=True):
-    """All that the scripts read. `chosen` is the run's own choice, `run` what `perftool recommend` is given.
+    """All that the scripts read. `chosen` is the run's own choice, `run` the name of its folder.
 
     `front` are the rows on the front of latency and throughput, in the order of throughput; `candidates` are
     the rows of the candidates that are foreseen.
     """
 
     run: str
-    model: str
     chosen: str | None
     objective: Objective
     band: float
@@ -130,6 +129,7 @@ class Content(Struct, frozen=True, kw_only=True):
     drawn: tuple[int, ...]
     front: tuple[int, ...]
     looks: dict[str, Precise]
+    runs_as: dict[str, str]
     front_colour: str
     limit_colour: str
     foreseen: Foreseen
@@ -143,8 +143,21 @@ class Content(Struct, frozen=True, kw_only=True):
 _SYMBOLS = {"o": "circle", "^": "triangle-up", "D": "diamond", "s": "square", "X": "x"}
 
 
-def content_of(summary: Summary, recommendation: Recommendation, folder: str) -> Content:
-    """Gather a page's content; `folder` is what its commands call the run."""
+def content_of(summary: Summary, recommendation: Recommendation) -> Content:
+    """Gather a page's content, all of it plain: names that the scripts compare are equal in every field."""
+    return convert(_plain(to_builtins(_gathered(summary, recommendation))), Content)
+
+
+def _plain(found: Any) -> Any:
+    """Return what is made of builtins with every text in it plain, keys too: most of them are foreign."""
+    if isinstance(found, str):
+        return plain(found)
+    if isinstance(found, dict):
+        return {plain(key): _plain(value) for key, value in found.items()}
+    return [_plain(one) for one in found] if isinstance(found, list | tuple) else found
+
+
+def _gathered(summary: Summary, recommendation: Recommendation) -> Content:
     objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
     foreseen = foresee(summary, recommendation)
     everything = (*summary.configurations, *summary.baselines)
@@ -162,19 +175,17 @@ def content_of(summary: Summary, recommendation: Recommendation, folder: str) ->
     front = pareto.front(summary.configurations, (metrics.THROUGHPUT, metrics.LATENCY[50]))
     superlative = "highest " if objective.better == "higher" else "lowest "
     return Content(
-        run=folder,
-        model=plain(summary.run.model),
+        run=summary.run.id,
         chosen=recommendation.id,
         objective=Objective(
             metric=objective.name,
             superlative=superlative + objective.label.partition(", p50")[0],
-            higher=objective.better == "higher",
         ),
         band=BAND,
         least_rounds=stats.MIN_VISITS,
         columns=tuple(_column(each, shown=shown) for each, shown in columns),
         rows=_rows(summary, recommendation, [each for each, _ in columns], sentences, lacking, drawn),
-        sentences=tuple(map(plain, sentences)),
+        sentences=sentences,
         shares=stats.SHARES,
         drawn=drawn,
         front=tuple(places[id] for id in front),
@@ -186,6 +197,7 @@ def content_of(summary: Summary, recommendation: Recommendation, folder: str) ->
             )
             for name, look in LOOKS.items()
         },
+        runs_as=RUNS_AS,
         front_colour=FRONT,
         limit_colour=LIMIT,
         foreseen=foreseen,
@@ -239,18 +251,16 @@ def _rows(
     numbers = {text: number for number, text in enumerate(sentences)}
     front = set(recommendation.pareto)
     return Rows(
-        id=tuple(plain(one.id) for one in everything),
-        name=tuple(plain(short_name(one)) for one in everything),
+        id=tuple(one.id for one in everything),
+        name=tuple(short_name(one) for one in everything),
         baseline=(False,) * len(summary.configurations) + (True,) * len(summary.baselines),
         status=tuple(one.status for one in everything),
-        reason=tuple(None if one.reason is None else plain(one.reason) for one in everything),
-        dropped=tuple(None if one.dropped is None else plain(one.dropped.reason) for one in everything),
+        reason=tuple(one.reason for one in everything),
+        dropped=tuple(None if one.dropped is None else one.dropped.reason for one in everything),
         lacking=tuple(None if why is None else numbers[why] for why in lacking),
-        device=tuple(plain(one.device) for one in everything),
+        device=tuple(one.device for one in everything),
         precision=tuple(one.precision for one in everything),
-        executed=tuple(
-            None if one.executed_precision is None else plain(one.executed_precision) for one in everything
-        ),
+        executed=tuple(one.executed_precision for one in everything),
         share=tuple(_short(one.executed_share) for one in everything),
         batch=tuple(one.batch for one in everything),
         streams=tuple(one.streams for one in everything),
@@ -323,8 +333,8 @@ def _accuracies(
     if not points:
         return None
     return Accuracies(
-        over=plain(base.id),
-        images=plain(summary.run.accuracy_of or "unlabelled images"),
+        over=base.id,
+        images=summary.run.accuracy_of or "unlabelled images",
         labelled=labelled,
         points=tuple(
             Speed(row=row, speed=speed, loss=loss, fastest=row in fastest.values())

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec import Struct
 from plotly.offline import get_plotlyjs
+from rich.text import Text
 
 from perftool.analysis.result import AccuracyResult, ConfigurationResult, Recommendation, Summary
 from perftool.render.numbers import ABSENT, plain, unsigned_zero
@@ -44,8 +45,8 @@ class Unmeasured(Struct, frozen=True, kw_only=True):
     names: str
 
 
-def page(summary: Summary, recommendation: Recommendation, folder: str) -> bytes:
-    """Return report.html; `folder` is what the commands that it shows call the run."""
+def page(summary: Summary, recommendation: Recommendation) -> bytes:
+    """Return report.html. It names the run's folder, but no path: it is made to be passed on."""
     environment = Environment(
         loader=PackageLoader("perftool.render.page"),
         autoescape=True,
@@ -53,17 +54,17 @@ def page(summary: Summary, recommendation: Recommendation, folder: str) -> bytes
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    content = content_of(summary, recommendation, folder)
+    content = content_of(summary, recommendation)
     found = warnings(summary)
     return (
         environment.get_template("page.html.j2")
         .render(
             model=plain(summary.run.model),
-            heading=heading(summary).plain.split("\n"),
-            asked=asked_for(recommendation),
-            chosen=recommendation.id,
+            heading=_lines(heading(summary)),
+            asked=plain(asked_for(recommendation)),
+            chosen=content.chosen,
             lines=[line.plain for line in choice_lines(summary, recommendation)],
-            warnings=found.plain.split("\n") if found else [],
+            warnings=_lines(found) if found else [],
             host=_host(summary),
             accuracies=_accuracies(summary),
             accuracy_of=plain(summary.run.accuracy_of or ""),
@@ -76,6 +77,10 @@ def page(summary: Summary, recommendation: Recommendation, folder: str) -> bytes
         )
         .encode()
     )
+
+
+def _lines(text: Text) -> list[str]:
+    return [plain(line) for line in text.plain.split("\n")]
 
 
 def _own(name: str) -> Markup:

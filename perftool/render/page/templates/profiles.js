@@ -54,7 +54,8 @@ perftool.layerTable = (profile) => {
 
 // ---------------------------------------------------------------- roofline
 
-perftool.RUNS_AS = { f32: "FP32", f16: "FP16", bf16: "BF16", int8: "INT8", i8: "INT8", u8: "INT8" };
+// The look of what runs in a precision, as a kernel is asked for it.
+perftool.runsAs = (precision) => perftool.lookOf(perftool.content.runs_as[precision]);
 
 perftool.roofline = (chosen) => {
   const { rooflines, placed, layers: profiles, rows } = perftool.content;
@@ -73,7 +74,7 @@ perftool.roofline = (chosen) => {
   const traces = roof.ceilings.map(({ precision, kernel, gflops }) => {
     const knee = gflops.point / width;
     const xs = [from, ...(knee > from && knee < to ? [knee] : []), to];
-    const look = perftool.lookOf(perftool.RUNS_AS[precision]);
+    const look = perftool.runsAs(precision);
     return { x: xs, y: xs.map((x) => Math.min(gflops.point, width * x)), mode: "lines", type: "scatter",
       name: perftool.inert(`${precision}: ${gflops.point.toPrecision(3)} GFLOP/s (${kernel})`),
       line: { color: look.colour, width: 2 }, hoverinfo: "skip" };
@@ -81,14 +82,14 @@ perftool.roofline = (chosen) => {
   if (parts.length) {
     traces.push({ x: parts.map((one) => one.intensity), y: parts.map((one) => one.device_gflops), mode: "markers", type: "scatter",
       name: perftool.inert(`layers of ${profile.id}`), text: parts.map((one) => perftool.inert(one.name)), hovertemplate: "%{text}<extra></extra>",
-      marker: { size: 5, opacity: 0.5, color: parts.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).colour) } });
+      marker: { size: 5, opacity: 0.5, color: parts.map((one) => perftool.runsAs(one.precision).colour) } });
   }
   traces.push({ x: here.map((one) => one.intensity), y: here.map((one) => one.gflops.point), mode: "markers", type: "scatter",
     name: "configurations", hovertemplate: "%{text}<extra></extra>",
     text: here.map((one) => perftool.inert(one.id) + "<br>" + perftool.inert(one.words)),
     marker: { size: 11, line: { width: 1, color: perftool.token("paper") },
-      color: here.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).colour),
-      symbol: here.map((one) => perftool.lookOf(perftool.RUNS_AS[one.precision]).symbol) } });
+      color: here.map((one) => perftool.runsAs(one.precision).colour),
+      symbol: here.map((one) => perftool.runsAs(one.precision).symbol) } });
   const mine = here.find((one) => chosen !== null && one.id === rows.id[chosen]);
   if (mine) traces.push(perftool.ring(mine.intensity, mine.gflops.point));
   const log = (title) => ({ ...perftool.axis(title), type: "log", dtick: 1 });
