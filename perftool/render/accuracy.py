@@ -10,6 +10,7 @@ from rich.text import Text
 from perftool.analysis.accuracy import Change
 from perftool.analysis.result import AccuracyResult
 from perftool.record import ImageFaults
+from perftool.render.numbers import chance
 
 
 class Published(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,7 +87,7 @@ def accuracy_table(view: AccuracyView) -> Table:
             _drop(found),
             _figure(found.gained, "d"),
             _figure(found.lost, "d"),
-            _figure(found.p_value, ".3f"),
+            "unknown" if found.p_value is None else chance(found.p_value),
             _figure(found.agreement, ".1f"),
             "kept" if row.images_per_second is None else f"{row.images_per_second:.1f}",
         )

@@ -31,6 +31,11 @@ def with_interval(estimate: Estimate, digits: int) -> str:
     return f"{unsigned_zero(estimate.point, decimals)} ±{half:.{decimals}f}"
 
 
+def chance(p_value: float) -> str:
+    """Write a p-value; what three decimals would make zero is not certain."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
 def unsigned_zero(value: float, decimals: int) -> str:
     """Write a number; what rounds to zero has no sign."""
     text = f"{value:.{decimals}f}"

@@ -18,6 +18,7 @@ from perftool.analysis.choose import choose
 from perftool.analysis.result import Summary
 from perftool.analysis.summary import summarize
 from perftool.cli.main import app
+from perftool.render.numbers import chance
 from perftool.render.page.document import SCRIPTS, page
 from perftool.spec import Limits
 
@@ -133,3 +134,16 @@ def test_it_calls_the_run_by_its_folder_s_name_however_the_path_is_spelt(
     reader = Reader()
     reader.feed(pages[0])
     assert json.loads(reader.data)["run"] == "a run"
+
+
+def test_a_chance_is_never_written_as_none() -> None:
+    assert [chance(value) for value in (0.0, 0.00099, 0.001, 0.0312, 1.0)] == [
+        *("<0.001", "<0.001", "0.001", "0.031", "1.000")
+    ]
+    summary = summarize(nine())
+    sure = tuple(
+        structs.replace(one, accuracy=one.accuracy and structs.replace(one.accuracy, p_value=1e-9))
+        for one in summary.configurations
+    )
+    text, _ = read(structs.replace(summary, configurations=sure))
+    assert "&lt;0.001" in text and ">0.000<" not in text

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from rich.text import Text
 
 from perftool.analysis.result import AccuracyResult, ConfigurationResult, Recommendation, Summary
-from perftool.render.numbers import ABSENT, plain, unsigned_zero
+from perftool.render.numbers import ABSENT, chance, plain, unsigned_zero
 from perftool.render.page.content import content_of
 from perftool.render.tables import asked_for, choice_lines, heading, warnings
 
@@ -153,7 +153,7 @@ def _cells(found: AccuracyResult) -> tuple[str, ...]:
         drop,
         _figure(found.gained, "d"),
         _figure(found.lost, "d"),
-        _figure(found.p_value, ".3f"),
+        ABSENT if found.p_value is None else chance(found.p_value),
         _figure(found.agreement, ".1f"),
         str(found.images),
     )
