@@ -114,7 +114,7 @@ class Content(Struct, frozen=True, kw_only=True):
     """All that the scripts read. `chosen` is the run's own choice, `run` the name of its folder.
 
     `front` are the rows on the front of latency and throughput, in the order of throughput; `candidates` are
-    the rows of the candidates that are foreseen.
+    the rows of the candidates that are foreseen, `refused` the candidates that the run's fresh rounds refuse.
     """
 
     run: str
@@ -134,6 +134,7 @@ class Content(Struct, frozen=True, kw_only=True):
     limit_colour: str
     foreseen: Foreseen
     candidates: tuple[int, ...]
+    refused: tuple[int, ...]
     accuracies: Accuracies | None
     layers: tuple[LayerProfile, ...]
     rooflines: tuple[Roofline, ...]
@@ -202,6 +203,7 @@ def _gathered(summary: Summary, recommendation: Recommendation) -> Content:
         limit_colour=LIMIT,
         foreseen=foreseen,
         candidates=tuple(places[id] for id in foreseen.ids),
+        refused=tuple(foreseen.ids.index(one.id) for one in recommendation.refused),
         accuracies=_accuracies(summary, everything, set(drawn)),
         layers=summary.layers,
         rooflines=summary.rooflines,

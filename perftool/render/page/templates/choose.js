@@ -6,11 +6,8 @@ window.perftool = {};
 // against it. What is left is to filter, to take the first, and of those tied with it the simplest, until
 // fresh rounds do not refuse the choice. `bounds` has a number for each limited metric.
 perftool.choose = (foreseen, bounds) => {
-  const limits = foreseen.controls
-    .filter((control) => bounds[control.metric] !== undefined)
-    .map((control) => ({ metric: control.metric, way: control.way, bound: bounds[control.metric] }));
-  const kept = foreseen.ids.map((_, row) =>
-    limits.every(({ metric, way, bound }) => perftool.keeps(foreseen.columns[metric][row], way, bound)));
+  const limits = perftool.limitsOf(foreseen, bounds);
+  const kept = perftool.keeping(foreseen, limits);
   const refused = new Map();
   for (;;) {
     const passes = perftool.passing(foreseen, kept, refused);
@@ -24,6 +21,14 @@ perftool.choose = (foreseen, bounds) => {
     refused.set(pick.chosen, against);
   }
 };
+
+perftool.limitsOf = (foreseen, bounds) => foreseen.controls
+  .filter((control) => bounds[control.metric] !== undefined)
+  .map((control) => ({ metric: control.metric, way: control.way, bound: bounds[control.metric] }));
+
+// Which candidates keep every limit.
+perftool.keeping = (foreseen, limits) => foreseen.ids.map((_, row) =>
+  limits.every(({ metric, way, bound }) => perftool.keeps(foreseen.columns[metric][row], way, bound)));
 
 // Write out the runs of letters that a lead has been shortened to.
 perftool.unpack = (foreseen) => {

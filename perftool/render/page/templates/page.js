@@ -131,19 +131,23 @@ perftool.changed = () => {
   });
 };
 
-// Where too many could be chosen nothing was foreseen: the page shows the run's own choice, and says so.
+// Where too many could be chosen nothing was foreseen: the page shows the run's own choice, and says so. Who passes
+// the run's own limits takes no statistics; how those stand against the choice does.
 perftool.withoutChoosing = () => {
-  const { rows, chosen, candidates } = perftool.content;
+  const { rows, chosen, candidates, foreseen } = perftool.content;
   const row = chosen === null ? -1 : rows.id.indexOf(chosen);
   document.getElementById("limits-body").hidden = true;
   document.getElementById("limits-unknown").hidden = false;
   perftool.chosenRow = row < 0 ? null : row;
-  const all = candidates.map(() => true);
-  perftool.found = { kept: all, passes: all, refused: new Map(), chosen: candidates.indexOf(row), leader: null, runnerUp: null,
-    standing: () => "?" };
+  const kept = perftool.keeping(foreseen, perftool.limitsOf(foreseen, perftool.bounds));
+  const refused = new Map(perftool.content.refused.map((candidate) => [candidate, null]));
+  const passes = perftool.passing(foreseen, kept, refused);
+  perftool.found = { kept, passes, refused, chosen: row < 0 ? null : candidates.indexOf(row), leader: null, runnerUp: null };
   document.getElementById("choice-live").hidden = true;
   document.getElementById("choice-full").open = true;
-  perftool.whyNot = () => "see perftool recommend";
+  const { whyNot } = perftool;
+  const untold = (candidate) => candidate !== perftool.found.chosen && (passes[candidate] || refused.has(candidate));
+  perftool.whyNot = (found, candidate) => (untold(candidate) ? "see perftool recommend" : whyNot(found, candidate));
   perftool.drawCharts();
   perftool.drawTable();
 };
