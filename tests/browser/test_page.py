@@ -216,6 +216,70 @@ def test_layers_lie_under_the_device_s_ceilings_by_what_all_requests_reach(show:
     )
 
 
+TRACES = (
+    "id => document.getElementById(id).data.map(({ name, error_x, error_y }) => ({ name, error_x, error_y }))"
+)
+
+
+def test_the_profile_charts_have_intervals_as_the_pictures_have(show: Show) -> None:
+    summary = profiled(summarize(forty()))
+    page = opened(show, summary)
+    (bars,) = page.evaluate(TRACES, "layers-chart")
+    longest = max(row.time_us.point for row in summary.layers[0].layers)
+    assert bars["error_x"]["array"][-1] == pytest.approx(0.05 * longest / 1000)
+    assert page.inner_text("#layers-more").startswith("Lines are 95 % intervals.")
+    (points,) = [one for one in page.evaluate(TRACES, "roofline-chart") if one["name"] == "configurations"]
+    rates = [one.gflops for one in summary.placed]
+    assert points["error_y"]["array"] == pytest.approx([one.high - one.point for one in rates])  # type: ignore[operator]
+    bands = page.evaluate(
+        "document.getElementById('roofline-chart').layout.shapes.map(({ y0, y1 }) => [y0, y1])"
+    )
+    assert bands == [[one.gflops.low, one.gflops.high] for one in summary.rooflines[0].ceilings]
+    page.select_option("#layers-by", "by_type")
+    (bars,) = page.evaluate(TRACES, "layers-chart")
+    assert set(bars["error_x"]["array"]) == {0}, "the time of a type has no interval"
+    assert page.inner_text("#layers-more") == ""
+
+
+def test_what_the_profile_charts_leave_out_is_counted(show: Show) -> None:
+    summary = profiled(summarize(forty()))
+    (profile,) = summary.layers
+    blocks = tuple(structs.replace(profile.by_block[0], name=f"block {at}") for at in range(33))
+    page = opened(show, structs.replace(summary, layers=(structs.replace(profile, by_block=blocks),)))
+    assert page.inner_text("#layers-more").endswith("And 30 more, which are shorter; the table has all.")
+    page.select_option("#layers-by", "by_block")
+    assert page.inner_text("#layers-more") == "And 3 more, which are shorter."
+    told = page.locator("#roofline-words li").count()
+    assert f"And {len(summary.placed) - told} more configurations" in page.inner_text("#roofline-more")
+
+
+def test_a_roofline_says_that_its_lines_may_be_too_low(show: Show) -> None:
+    summary = profiled(summarize(nine()))
+    page = opened(show, summary)
+    assert "the line is too low" in " ".join(page.inner_text("#roofline .note").split())
+    assert "disturbed" not in page.inner_text("#roofline-told")
+    (roof,) = summary.rooflines
+    page = opened(show, structs.replace(summary, rooflines=(structs.replace(roof, disturbed=True),)))
+    assert page.inner_text("#roofline-told").endswith(", disturbed: maybe too low.")
+
+
+def test_the_trade_off_says_whose_bars_and_who_else_are_missing(show: Show) -> None:
+    page = opened(show, summarize(nine()))
+    assert page.inner_text("#tradeoff-drawn") == "Bars are 95 % intervals over visits."
+    measured = (
+        *BASELINES,
+        Measured(),
+        Measured(streams=2),
+        Measured(precision="INT8", fps=30, completions=1),
+    )
+    page = opened(show, summarize(Journal(measured, EVALUATIONS).run()))
+    assert page.inner_text("#tradeoff-drawn").endswith("1 without a measurable p50 is not drawn.")
+    page.evaluate("perftool.MOST_BARS = 1; perftool.drawCharts()")
+    assert "left out where a precision has more than 1 points: FP32" in page.inner_text("#tradeoff-drawn")
+    bars = [one for one in page.evaluate(TRACES, "tradeoff-chart") if one["name"] == "FP32"]
+    assert all(not one.get("error_x") for one in bars)
+
+
 def test_what_there_is_nothing_of_is_not_shown(show: Show) -> None:
     page = opened(show, summarize(Journal((Measured(rounds=0, failed="killed"),)).run()))
     for id in ("tradeoff", "heat", "distributions", "layers", "roofline"):
@@ -294,6 +358,17 @@ def test_it_prints_in_ink_on_paper(show: Show) -> None:
     assert not page.is_visible("nav") and page.is_visible("#choice-id")
 
 
+def test_a_printed_table_says_where_it_ends(show: Show) -> None:
+    page = opened(show, tangled(1, count=100))
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(ids(page)) == 102 and not page.is_visible("#table-printed")
+    page.evaluate("perftool.ROWS_PRINTED = 20; dispatchEvent(new Event('beforeprint'))")
+    assert len(ids(page)) == 20
+    assert page.inner_text("#table-printed") == "20 of 102; results.json has all"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert len(ids(page)) == 50 and not page.is_visible("#table-printed")
+
+
 def test_without_scripts_the_recommendation_is_still_there(show: Show) -> None:
     summary = summarize(nine())
     page = opened(show, summary, java_script_enabled=False)
@@ -350,3 +425,21 @@ def test_where_too_much_would_have_to_be_foreseen_it_refers_to_the_command(
     assert "highest throughput of the 9 that pass" in page.inner_text("#choice-full")
     assert page.locator("#tradeoff-chart .main-svg").count() > 0
     assert ids(page)[0] == "cpu-int8-b1-s2"
+
+
+def test_where_nothing_is_foreseen_the_run_s_own_limits_still_tell_who_passes(
+    show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foresee, "MOST_STANDINGS", 1)
+    page = opened(show, summarize(nine()), Limits(memory_mb=300))
+    own = choose(summarize(nine()), "throughput", Limits(memory_mb=300))
+    missed = {one.id for one in own.rejected if "memory" in one.reason}
+    page.select_option("#table-state", "passing")
+    passing = {one.id for one in summarize(nine()).configurations} - missed
+    assert missed and set(ids(page)) - {one.id for one in summarize(nine()).baselines} == passing
+    page.select_option("#table-state", "all")
+    why = dict(zip(ids(page), page.locator("#table-body td.wide").all_inner_texts(), strict=True))
+    assert why[own.id or ""] == ""
+    assert all("memory" in why[id] for id in missed)
+    pale = "document.getElementById('tradeoff-chart').data.flatMap(one => one.marker?.opacity ?? [])"
+    assert 0.25 in page.evaluate(pale) and 1 in page.evaluate(pale)

@@ -47,11 +47,20 @@ perftool.draw = (id, traces, layout) => {
   Plotly.react(document.getElementById(id), traces, perftool.layout(layout), config);
 };
 
-perftool.ends = ({ point, low, high }, rows) => ({
+// More points of a look than this have no bars: they would take long to draw, and hide one another.
+perftool.MOST_BARS = 200;
+
+perftool.hasEnds = (estimate) => estimate !== null && estimate.low !== null && estimate.high !== null;
+
+// The bars of estimates: from one end of the interval to the other, none where there is no interval.
+perftool.reach = (estimates, scale = 1) => ({
   type: "data", symmetric: false, width: 0, thickness: 1,
-  array: rows.map((row) => (high[row] === null || low[row] === null ? 0 : high[row] - point[row])),
-  arrayminus: rows.map((row) => (high[row] === null || low[row] === null ? 0 : point[row] - low[row])),
+  array: estimates.map((one) => (perftool.hasEnds(one) ? scale * (one.high - one.point) : 0)),
+  arrayminus: estimates.map((one) => (perftool.hasEnds(one) ? scale * (one.point - one.low) : 0)),
 });
+
+perftool.ends = ({ point, low, high }, rows) =>
+  perftool.reach(rows.map((row) => ({ point: point[row], low: low[row], high: high[row] })));
 
 perftool.about = (row, names) => {
   const { rows } = perftool.content;
@@ -86,12 +95,13 @@ perftool.scatter = (found, chosen) => {
   const up = rows.figures.throughput;
   const shown = !across || !up ? [] : drawn.filter((row) => across.point[row] !== null && up.point[row] !== null);
   if (!perftool.reveal("tradeoff", shown.length)) return;
+  perftool.tellDrawn(shown);
   const traces = [{ x: front.map((row) => across.point[row]), y: front.map((row) => up.point[row]), mode: "lines",
     line: { shape: "vh", dash: "dash", width: 1.4, color: perftool.dark() ? "#aaaaaa" : frontColour },
     name: "front of these two", hoverinfo: "skip", type: "scatter" }];
   for (const [precision, members] of perftool.byPrecision(shown)) {
     const look = perftool.lookOf(precision);
-    const few = members.length <= 200;
+    const few = members.length <= perftool.MOST_BARS;
     traces.push(perftool.key(look));
     traces.push({
       x: members.map((row) => across.point[row]), y: members.map((row) => up.point[row]), customdata: members,
@@ -112,6 +122,17 @@ perftool.scatter = (found, chosen) => {
   perftool.draw("tradeoff-chart", traces, { height: perftool.narrow() ? 430 : 520, xaxis,
     yaxis: { ...perftool.axis("throughput (images/s)"), rangemode: "tozero" },
     shapes: bound === undefined ? [] : [perftool.limitLine({ x0: bound, x1: bound, yref: "paper", y0: 0, y1: 1 })] });
+};
+
+// Say what is drawn without bars, and what is not drawn at all.
+perftool.tellDrawn = (shown) => {
+  const { rows } = perftool.content;
+  const bare = perftool.byPrecision(shown).filter(([, members]) => members.length > perftool.MOST_BARS)
+    .map(([precision]) => perftool.lookOf(precision).label);
+  const left = rows.id.filter((_, row) => rows.status[row] === "ok" && rows.figures.latency_p50.point[row] === null).length;
+  perftool.setText("tradeoff-drawn", "Bars are 95 % intervals over visits" +
+    (bare.length ? `, left out where a precision has more than ${perftool.MOST_BARS} points: ${bare.join(", ")}.` : ".") +
+    (left ? ` ${left} without a measurable p50 ${left === 1 ? "is" : "are"} not drawn.` : ""));
 };
 
 perftool.limitLine = (ends) => ({ type: "line", line: { color: perftool.content.limit_colour, width: 1.5, dash: "dot" },
@@ -231,9 +252,7 @@ perftool.accuracy = (found, chosen) => {
     traces.push(perftool.key(look));
     for (const fastest of [false, true]) {
       const points = accuracies.points.filter((point) => members.includes(point.row) && point.fastest === fastest);
-      const reach = (name) => ({ type: "data", symmetric: false, width: 0, thickness: 1.2, color: look.colour,
-        array: points.map((one) => (one[name].high === null ? 0 : one[name].high - one[name].point)),
-        arrayminus: points.map((one) => (one[name].low === null ? 0 : one[name].point - one[name].low)) });
+      const reach = (name) => ({ ...perftool.reach(points.map((one) => one[name])), thickness: 1.2, color: look.colour });
       if (points.length) {
         traces.push({ x: points.map((one) => one.speed.point), y: points.map((one) => one.loss.point), type: "scatter",
           mode: "markers", name: look.label, legendgroup: look.label, showlegend: false,

@@ -2,12 +2,14 @@
 // Where the time goes: layers, and how near to the device's limits they and the configurations come.
 
 perftool.MOST_LAYERS = 30;
+// Of so many configurations the headroom is told beside the roofline; the points tell the others'.
+perftool.MOST_TOLD = 8;
 
 perftool.layerBars = (profile, by) => {
-  if (by !== "layers") return profile[by].map(({ name, time_us: time, share, layers }) => ({ name, time, share,
+  if (by !== "layers") return profile[by].map(({ name, time_us: time, share, layers }) => ({ name, time, share, ends: null,
     more: `${layers} layer${layers === 1 ? "" : "s"}` }));
   return profile.layers.map(({ name, type, precision, kernel, share, time_us: time }) => ({ name, time: time.point, share,
-    more: `${type}, ${precision}, ${kernel}` }));
+    ends: time, more: `${type}, ${precision}, ${kernel}` }));
 };
 
 perftool.layers = () => {
@@ -21,14 +23,17 @@ perftool.layers = () => {
   const row = rows.id.indexOf(profile.id);
   const look = perftool.lookOf(row < 0 ? "default" : rows.precision[row]);
   perftool.draw("layers-chart", [{ type: "bar", orientation: "h", x: shown.map((bar) => bar.time / 1000),
-    y: shown.map((_, at) => at), marker: { color: look.colour }, hovertemplate: "%{text}<extra></extra>", textposition: "none",
+    y: shown.map((_, at) => at), marker: { color: look.colour }, error_x: perftool.reach(shown.map(({ ends }) => ends), 1 / 1000),
+    hovertemplate: "%{text}<extra></extra>", textposition: "none",
     text: shown.map((bar) => perftool.inert(bar.name) + "<br>" + perftool.inert(bar.more) + "<br>" +
       `${(bar.time / 1000).toPrecision(3)} ms, ${perftool.percent(bar.share)} of the layers' time`) }],
   { height: 22 * shown.length + 90, xaxis: perftool.axis("ms in one inference of a batch"), showlegend: false, bargap: 0.25,
     yaxis: { tickvals: shown.map((_, at) => at), ticktext: shown.map((bar) => perftool.inert(short(bar.name))),
       automargin: true, tickfont: { size: 11 }, showgrid: false, zeroline: false, fixedrange: true } });
   const more = bars.length - shown.length;
-  perftool.setText("layers-more", more > 0 ? `and ${more} more, which are shorter; the table has all` : "");
+  const lines = shown.some(({ ends }) => perftool.hasEnds(ends)) ? "Lines are 95 % intervals. " : "";
+  const rest = by === "layers" ? "; the table has all" : "";
+  perftool.setText("layers-more", lines + (more > 0 ? `And ${more} more, which are shorter${rest}.` : ""));
   perftool.setText("layers-told", `${profile.id}: without counters ${perftool.ms(profile.plain_ms)}, with them ` +
     `${perftool.ms(profile.counted_ms)}, layers added up ${perftool.ms(profile.sum_ms)}, over ${profile.inferences} inferences. ` +
     `Changing precision or layout: ${perftool.percent(profile.transitions.share)} of the time.` +
@@ -86,15 +91,23 @@ perftool.roofline = (chosen) => {
   }
   traces.push({ x: here.map((one) => one.intensity), y: here.map((one) => one.gflops.point), mode: "markers", type: "scatter",
     name: "configurations", hovertemplate: "%{text}<extra></extra>",
-    text: here.map((one) => perftool.inert(one.id) + "<br>" + perftool.inert(one.words)),
+    text: here.map((one) => perftool.inert(one.words)),
+    ...(here.length <= perftool.MOST_BARS && { error_y: { ...perftool.reach(here.map((one) => one.gflops)),
+      color: perftool.token("ink") } }),
     marker: { size: 11, line: { width: 1, color: perftool.token("paper") },
       color: here.map((one) => perftool.runsAs(one.precision).colour),
       symbol: here.map((one) => perftool.runsAs(one.precision).symbol) } });
   const mine = here.find((one) => chosen !== null && one.id === rows.id[chosen]);
   if (mine) traces.push(perftool.ring(mine.intensity, mine.gflops.point));
   const log = (title) => ({ ...perftool.axis(title), type: "log", dtick: 1 });
-  perftool.draw("roofline-chart", traces, { height: 480, xaxis: log("operations per byte"), yaxis: log("GFLOP/s") });
-  perftool.setText("roofline-told", `${roof.device}: memory ${width.toPrecision(3)} GB/s; measured ${roof.measured}.`);
-  const told = here.filter((one) => one === mine).concat(here.filter((one) => one !== mine)).slice(0, 8);
-  perftool.fill("roofline-words", told.map((one) => perftool.element("li", {}, `${one.id}: ${one.words}`)));
+  const bands = roof.ceilings.filter(({ gflops }) => perftool.hasEnds(gflops)).map(({ precision, gflops }) => ({ type: "rect",
+    x0: gflops.point / width, x1: to, y0: gflops.low, y1: gflops.high, layer: "below", opacity: 0.15, line: { width: 0 },
+    fillcolor: perftool.runsAs(precision).colour }));
+  perftool.draw("roofline-chart", traces, { height: 480, xaxis: log("operations per byte"), yaxis: log("GFLOP/s"), shapes: bands });
+  perftool.setText("roofline-told", `${roof.device}: memory ${width.toPrecision(3)} GB/s; measured ${roof.measured}` +
+    `${roof.disturbed ? ", disturbed: maybe too low" : ""}.`);
+  const told = here.filter((one) => one === mine).concat(here.filter((one) => one !== mine));
+  const more = told.length - perftool.MOST_TOLD;
+  perftool.fill("roofline-words", told.slice(0, perftool.MOST_TOLD).map((one) => perftool.element("li", {}, one.words)));
+  perftool.setText("roofline-more", more > 0 ? `And ${more} more configurations: rest the pointer on their points.` : "");
 };

@@ -2,6 +2,7 @@
 // Every configuration in a table: sorted by any column, filtered, a page at a time.
 
 perftool.ROWS_A_PAGE = 50;
+perftool.ROWS_PRINTED = 200;
 perftool.table = { sort: null, descending: false, page: 0 };
 
 perftool.tableColumns = () => {
@@ -80,13 +81,15 @@ perftool.drawTable = () => {
   const pages = Math.max(1, Math.ceil(rows.length / perftool.ROWS_A_PAGE));
   table.page = Math.min(table.page, pages - 1);
   const from = table.page * perftool.ROWS_A_PAGE;
-  const shown = perftool.printing ? rows.slice(0, 200) : rows.slice(from, from + perftool.ROWS_A_PAGE);
+  const shown = perftool.printing ? rows.slice(0, perftool.ROWS_PRINTED) : rows.slice(from, from + perftool.ROWS_A_PAGE);
   perftool.fill("table-head", [perftool.element("th", { scope: "col", class: "marks" }, perftool.element("span", { class: "hidden" }, "marks")),
     ...columns.map(perftool.heading)]);
   perftool.fill("table-body", shown.map((row) => perftool.element("tr", { class: row === perftool.chosenRow ? "chosen" : "" },
     perftool.element("td", { class: "marks" }, ...perftool.marks(row)),
     ...columns.map((column, at) => perftool.element(at ? "td" : "th",
       { class: column.number ? "number" : column.wide ? "wide" : at ? "short" : "", ...(at ? {} : { scope: "row" }) }, column.text(row))))));
+  document.getElementById("table-printed").hidden = !perftool.printing || shown.length === rows.length;
+  perftool.setText("table-printed", `${shown.length} of ${rows.length}; results.json has all`);
   const last = from + shown.length;
   perftool.setText("table-count", rows.length ? `${from + 1} to ${last} of ${rows.length}` : "none");
   document.getElementById("table-back").disabled = table.page === 0;
