@@ -55,13 +55,17 @@ def peaks_of(device: DeviceFound, seconds: float, log: Path, watch: Watch = quie
     """Return what a device can do at most, measured for about `seconds` unless it is in the cache.
 
     `log` takes the child's output. Peaks that something disturbed are returned and not kept, peaks that make
-    no roofline are a failure.
+    no roofline are a failure. A child that crashes gets a second one: kernels of a runtime have been seen to
+    read past the end of their weights, which is luck of where these lie (docs/roofline.md).
     """
     path = path_of(device, seconds)
     if (kept := _kept(path, device.name)) is not None:
         return kept
     stall_seconds = _STALL_SECONDS + seconds  # A child is silent for as long as a round of bursts lasts.
-    answer = ask_once(MeasurePeaks(device=device.name, seconds=seconds), log, stall_seconds, watch)
+    job = MeasurePeaks(device=device.name, seconds=seconds)
+    answer = ask_once(job, log, stall_seconds, watch)
+    if isinstance(answer, Failed) and answer.kind == "crash":
+        answer = ask_once(job, log, stall_seconds, watch)
     if isinstance(answer, Failed):
         return answer
     found = usable(expect(answer, PeaksMeasured))

@@ -31,7 +31,8 @@ def test_an_application_gets_most_of_what_inference_alone_gives(
     )
     assert done.returncode == 0, done.stderr
     visits = [entry.record for entry in read(tmp_path / "run").entries if isinstance(entry.record, Visited)]
-    assert sum(isinstance(visit.load, EndToEnd) for visit in visits) == 3
+    # Each once, and again where something disturbed it.
+    assert len({visit.configuration for visit in visits if isinstance(visit.load, EndToEnd)}) == 3
     (result,) = json.loads(done.stdout)["configurations"]
     assert result["end_to_end_fps"]["point"] > 0
     assert 0.2 < result["end_to_end_ratio"]["point"] < 2, "a JPEG decodes in a small part of an inference"

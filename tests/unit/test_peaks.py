@@ -152,6 +152,30 @@ def test_a_child_may_be_silent_for_as_long_as_it_is_given_and_useless_peaks_are_
     assert not module.path_of(CPU, 1200.0).exists()
 
 
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ([LOST, measured({"f32": 200.0})], 2),
+        ([LOST, LOST], 2),
+        ([msgspec.structs.replace(LOST, kind="timeout")], 1),
+    ],
+)
+def test_a_child_that_crashes_gets_a_second_one_and_no_third(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: list[Answer], asked: int
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    given = iter(answers)
+    made: list[Answer] = []
+
+    def answer(job: Job, output: Path, stall_seconds: float, watch: Watch) -> Answer:
+        made.append(next(given))
+        return made[-1]
+
+    monkeypatch.setattr(module, "ask_once", answer)
+    assert module.peaks_of(CPU, 1.0, tmp_path / "log") == answers[-1]
+    assert len(made) == asked
+
+
 def test_no_seconds_turn_it_off() -> None:
     assert names(run_of(seconds=0.0)) == []
 
