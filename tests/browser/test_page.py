@@ -13,7 +13,7 @@ from tangled import tangled
 from perftool.analysis import foresee
 from perftool.analysis.choose import choose
 from perftool.analysis.metrics import THROUGHPUT
-from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.analysis.result import Again, ConfigurationResult, Summary
 from perftool.analysis.summary import summarize
 from perftool.render.numbers import figure
 from perftool.render.page import content
@@ -121,6 +121,30 @@ def test_a_choice_whose_interval_crosses_a_limit_is_uncertain(show: Show) -> Non
     page.fill("#limit-number-latency_p50", str((estimate.point + estimate.high) / 2))
     assert chosen(page) == one.id
     assert "Uncertain: its interval crosses the limit, p50 <=" in page.inner_text("#choice-notes")
+
+
+def test_a_confirmed_choice_comes_with_its_caveats_and_with_what_is_not_known(show: Show) -> None:
+    first, second = BASELINES
+    measured = (
+        changed(first, rounds=0, failed="killed"),
+        second,
+        Measured(),
+        Measured(precision="INT8", fps=30),
+    )
+    summary = summarize(Journal(measured, EVALUATIONS).run())
+    best = "cpu-int8-b1-s1"
+    again = Again(
+        visits=24,
+        disturbed=5,
+        results={one.id: one for one in (*summary.configurations, *summary.baselines)},
+        series=summary.series,
+    )
+    page = opened(show, structs.replace(summary, again={best: again}))
+    assert chosen(page) == best
+    assert "confirmed in 6 fresh rounds" in page.inner_text("#choice-confirmed")
+    notes = page.inner_text("#choice-notes")
+    assert f"No gain over FP32 under the {first.hint} hint: compile failed: killed." in notes
+    assert "5 of 24 visits in the fresh rounds were disturbed." in notes
 
 
 # ---------------------------------------------------------------- the table
@@ -275,7 +299,7 @@ def test_the_trade_off_says_whose_bars_and_who_else_are_missing(show: Show) -> N
     page = opened(show, summarize(Journal(measured, EVALUATIONS).run()))
     assert page.inner_text("#tradeoff-drawn").endswith("1 without a measurable p50 is not drawn.")
     page.evaluate("perftool.MOST_BARS = 1; perftool.drawCharts()")
-    assert "left out where a precision has more than 1 points: FP32" in page.inner_text("#tradeoff-drawn")
+    assert "left out where a precision has more points than 1: FP32" in page.inner_text("#tradeoff-drawn")
     bars = [one for one in page.evaluate(TRACES, "tradeoff-chart") if one["name"] == "FP32"]
     assert all(not one.get("error_x") for one in bars)
 

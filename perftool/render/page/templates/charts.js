@@ -131,7 +131,7 @@ perftool.tellDrawn = (shown) => {
     .map(([precision]) => perftool.lookOf(precision).label);
   const left = rows.id.filter((_, row) => rows.status[row] === "ok" && rows.figures.latency_p50.point[row] === null).length;
   perftool.setText("tradeoff-drawn", "Bars are 95 % intervals over visits" +
-    (bare.length ? `, left out where a precision has more than ${perftool.MOST_BARS} points: ${bare.join(", ")}.` : ".") +
+    (bare.length ? `, left out where a precision has more points than ${perftool.MOST_BARS}: ${bare.join(", ")}.` : ".") +
     (left ? ` ${left} without a measurable p50 ${left === 1 ? "is" : "are"} not drawn.` : ""));
 };
 

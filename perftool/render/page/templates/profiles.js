@@ -109,5 +109,6 @@ perftool.roofline = (chosen) => {
   const told = here.filter((one) => one === mine).concat(here.filter((one) => one !== mine));
   const more = told.length - perftool.MOST_TOLD;
   perftool.fill("roofline-words", told.slice(0, perftool.MOST_TOLD).map((one) => perftool.element("li", {}, one.words)));
-  perftool.setText("roofline-more", more > 0 ? `And ${more} more configurations: rest the pointer on their points.` : "");
+  perftool.setText("roofline-more", more > 0
+    ? `And ${more} more configuration${more === 1 ? "" : "s"}: a point tells its own under the pointer.` : "");
 };
