@@ -121,7 +121,7 @@ def _draw_roof(axes: Axes, found: Roofline, spots: Sequence[Point]) -> list[tupl
     axes.plot([left, max(ridges)], [left * bandwidth, max(ridges) * bandwidth], color=_ROOF, lw=1.6, zorder=1)
     middle = (left * min(ridges)) ** 0.5
     axes.annotate(
-        f"memory {bandwidth:.3g} GB/s",
+        f"memory {_short(bandwidth)} GB/s",
         (middle, middle * bandwidth),
         xytext=(8, -10),
         textcoords="offset points",
@@ -171,10 +171,15 @@ def _draw_ceiling(axes: Axes, one: Ceiling, ridge: float, right: float) -> None:
         )
 
 
+def _short(value: float) -> str:
+    """Write a figure to three digits, without an exponent."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
 def _name_ceiling(axes: Axes, one: Ceiling, *, below: bool) -> None:
     """Write a ceiling beside its end, outside the axes."""
     axes.annotate(
-        plain(f"{one.precision} {one.gflops.point:.3g}"),
+        plain(f"{one.precision} {_short(one.gflops.point)}"),
         (1.0, one.gflops.point),
         xycoords=("axes fraction", "data"),
         xytext=(4, -9 if below else 0),
