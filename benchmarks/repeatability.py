@@ -17,7 +17,7 @@ from msgspec import Struct
 from benchmarks.options import RAW, Options
 from benchmarks.progress import say
 from benchmarks.tables import header, listed, row
-from perftool.analysis.evidence import by_round, gather, plan_of, throughput_fps
+from perftool.analysis.evidence import by_round, filed, gather, plan_of, throughput_fps
 from perftool.analysis.stats import MIN_VISITS, Estimate, median_estimate, ratio_of_independent
 from perftool.bench.host import identity
 from perftool.journal import Finished
@@ -144,8 +144,9 @@ def choice(folder: Path) -> Choice:
 def throughputs(folder: Path) -> dict[str, list[float]]:
     """Return each configuration's throughput, one figure for each round, where they carry an interval."""
     run = read(folder)
+    files = filed(run)
     found = {
-        one.id: list(by_round(gather(run, one).closed, throughput_fps).values())
+        one.id: list(by_round(gather(files, one).closed, throughput_fps).values())
         for one in plan_of(run).configurations
     }
     return {id: values for id, values in found.items() if len(values) >= MIN_VISITS}

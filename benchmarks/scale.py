@@ -114,6 +114,6 @@ def staged(folder: Path) -> tuple[dict[str, float], float]:
     found: Recommendation = timed("recommend", lambda: recommend(summary, profile.objective, profile.limits))
     timed("json", lambda: as_json(summary.configurations))
     timed("text", lambda: as_text(*run_view(summary, found)))
-    written = timed("page", lambda: page(summary, found, str(folder)))
+    written = timed("page", lambda: page(summary, found))
     timed("plots", lambda: draw(summary, found))
     return seconds, len(written) / 1e6
