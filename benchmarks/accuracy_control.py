@@ -26,8 +26,8 @@ from perftool.spec import Configuration, Explicit, ModelFile, SyntheticImages
 from perftool.sweep.asking import Order
 from perftool.sweep.duel import Contender, duel
 from perftool.sweep.locks import hold
+from perftool.sweep.preparing import Watcher
 from perftool.sweep.quantizing import quantize
-from perftool.sweep.run import Watcher
 
 TITLE = "Accuracy control"
 QUESTION = (

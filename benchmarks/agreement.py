@@ -26,7 +26,7 @@ from perftool.job import Compile, Visit
 from perftool.machine import DeviceFound
 from perftool.record import Compiled, Prepared, Visited
 from perftool.spec import Closed, Configuration, Explicit, Images, InferencePrecision, Precision, WeightFormat
-from perftool.sweep import run as sweeping
+from perftool.sweep import preparing
 from perftool.sweep.locks import hold
 from perftool.sweep.plan import resolve_threads
 from perftool.sweep.profile import load_profile
@@ -80,7 +80,7 @@ def run(options: Options) -> Iterator[str]:
     seconds = 1 if options.quick else options.seconds
     chosen = [one for one in configurations() if one.id in SMOKE or not options.quick]
     models: dict[WeightFormat, Prepared] = {
-        weights: expect(sweeping.prepare(profile, weights, calibration, QUIET), Prepared)
+        weights: expect(preparing.prepare(profile, weights, calibration, QUIET), Prepared)
         for weights in dict.fromkeys(one.weight_format for one in chosen)
     }
     say("agreement: the model files are ready")
@@ -90,7 +90,7 @@ def run(options: Options) -> Iterator[str]:
     keys = {str(weights): prepared.key for weights, prepared in models.items()}
     pairs = taken_up(path, host.identity(), seconds, keys)
     with hold(("CPU",)), tempfile.TemporaryDirectory() as folder:
-        bench = Bench(models, sweeping.first(images, sweeping.INPUTS), seconds, Path(folder))
+        bench = Bench(models, preparing.first(images, preparing.INPUTS), seconds, Path(folder))
         try:
             for one in chosen_by_need(chosen, pairs, options):
                 pairs.pairs.append(bench.pair(one, len(pairs.of(one.id))))
@@ -103,7 +103,7 @@ def run(options: Options) -> Iterator[str]:
         yield "No pairs yet."
 
 
-QUIET = sweeping.Watcher(
+QUIET = preparing.Watcher(
     status=lambda status: None, appended=lambda entry: None, opened=lambda folder, run: None
 )
 
@@ -111,7 +111,7 @@ QUIET = sweeping.Watcher(
 def configurations() -> list[Configuration]:
     """Return the points that this CPU can run as configurations, with perftool's number of threads."""
     here = host.identity()
-    (cpu,) = sweeping.probe(("CPU",), QUIET)
+    (cpu,) = preparing.probe(("CPU",), QUIET)
     capable = isinstance(cpu, DeviceFound) and "BF16" in cpu.capabilities
     return [
         Configuration(
@@ -183,7 +183,7 @@ class Bench:
     def pair(self, configuration: Configuration, number: int) -> Pair:
         """Measure a configuration by both, in an order that depends on the pair alone."""
         say(f"agreement: {configuration.id}, pair {number + 1}")
-        model = sweeping.model_path(self._models[configuration.weight_format])
+        model = preparing.model_path(self._models[configuration.weight_format])
         child, compiled = self._child(configuration, model, number)
         ours_first = random.Random(f"{SEED} {configuration.id} {number}").random() < 0.5
         if ours_first:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from perftool.journal import Header
     from perftool.record import Evaluated
     from perftool.render.accuracy import AccuracyView
-    from perftool.sweep.run import Watcher
+    from perftool.sweep.preparing import Watcher
 
 
 def accuracy(
@@ -41,8 +41,8 @@ def accuracy(
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
     from perftool.render.accuracy import accuracy_notes, accuracy_table, changes_table
+    from perftool.sweep.preparing import new_header
     from perftool.sweep.profile import load_profile, override
-    from perftool.sweep.run import new_header
 
     source = parse_source(model, str(weights) if weights else None)
     source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
@@ -131,8 +131,8 @@ def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
     from perftool.images.dataset import images_for, names
     from perftool.journal import Entry, Run
     from perftool.record import Failed, Progress
+    from perftool.sweep.preparing import Status, evaluate, plan_prepared, prepare, probe
     from perftool.sweep.remaining import remaining
-    from perftool.sweep.run import Status, evaluate, plan_prepared, prepare, probe
 
     calibration, images = images_for(header.profile)
     devices = probe(header.profile.grids[0].devices, watcher)

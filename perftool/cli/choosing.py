@@ -20,7 +20,7 @@ from perftool.journal import Header, ModelIdentity, Run
 from perftool.published.catalogue import known, names
 from perftool.record import Inspected, Prepared, Written
 from perftool.spec import Dataset, Geometry, Profile
-from perftool.sweep.run import model_path
+from perftool.sweep.preparing import model_path
 from perftool.sweep.store import read
 
 #: The licence of the reference weights, which are perftool's own.

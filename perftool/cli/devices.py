@@ -11,7 +11,7 @@ def devices(
 ) -> None:
     """List devices, and what the missing ones need."""
     from perftool.cli.output import print_json, print_rich
-    from perftool.sweep.run import probe_all
+    from perftool.sweep.preparing import probe_all
 
     found = probe_all(KNOWN)
     if json:

@@ -195,7 +195,7 @@ def _watching() -> "Iterator[LoadWatcher]":
     from perftool.journal import Entry, Run
     from perftool.render.live import LiveDisplay, Scene
     from perftool.sweep.loading import LoadWatcher
-    from perftool.sweep.run import Status, Watcher
+    from perftool.sweep.preparing import Status, Watcher
 
     def appended(entry: Entry) -> None:
         """Take no notice: a run of open load tells what it does by itself."""

@@ -18,8 +18,8 @@ from perftool.record import Failed, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
 from perftool.sweep.pace import seconds_left, share_done
+from perftool.sweep.preparing import Status, Watcher
 from perftool.sweep.remaining import left_behind, planned
-from perftool.sweep.run import Status, Watcher
 
 
 class _Follower:

@@ -19,7 +19,7 @@ from perftool.model.identity import model_name
 from perftool.record import Answer, Evaluated, Prepared, Progress, Ranked, Written
 from perftool.spec import Images, ModelSource, Precision, WeightFormat
 from perftool.sweep.against_float import Compared, against_float, explicit
-from perftool.sweep.run import INPUTS, Status, Watcher, first
+from perftool.sweep.preparing import INPUTS, Status, Watcher, first
 
 #: How many calibration images the ranking takes.
 RANKING_IMAGES = 32

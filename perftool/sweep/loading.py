@@ -26,6 +26,7 @@ from perftool.record import Compiled, Failed, Offered, Prepared, Progress, Visit
 from perftool.spec import Closed, Configuration, Images, Open, Profile, Sync
 from perftool.sweep.locks import hold
 from perftool.sweep.plan import is_batching, plan
+from perftool.sweep.preparing import INPUTS, Watcher, first, model_path, new_header, prepare, probe
 from perftool.sweep.rates import (
     HIGHEST_SHARE,
     LEAST_SECONDS,
@@ -40,7 +41,6 @@ from perftool.sweep.rates import (
     next_burst,
     rounded,
 )
-from perftool.sweep.run import INPUTS, Watcher, first, model_path, new_header, prepare, probe
 from perftool.sweep.store import JOURNAL, Journal, create
 
 #: The closed loop is visited this often: the fewest that carry an interval.

@@ -23,7 +23,7 @@ from perftool.sweep.layering import time_layers
 from perftool.sweep.locks import hold
 from perftool.sweep.peaks import peaks_of
 from perftool.sweep.plan import plan
-from perftool.sweep.run import (
+from perftool.sweep.preparing import (
     INPUTS,
     Status,
     Watcher,

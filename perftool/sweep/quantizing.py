@@ -34,8 +34,8 @@ from perftool.model.placing import place_model
 from perftool.record import Controlled, Described, Evaluated, Prepared, Ranked
 from perftool.spec import ImageFiles, Images, ModelFile
 from perftool.sweep.asking import Asked, Order
+from perftool.sweep.preparing import Watcher, probe
 from perftool.sweep.restoring import fewest_kept
-from perftool.sweep.run import Watcher, probe
 
 
 def quantize(order: Order, watcher: Watcher) -> QuantizationReport:
