@@ -13,9 +13,10 @@ from openvino import opset13 as ops
 
 #: How many layers a chain has in each precision: they take about as long, whatever the precision.
 LAYERS: Final = {"f32": 4, "bf16": 8, "f16": 8, "int8": 16}
-#: Matrix products: rows for each piece of work, and the side of the square matrix of weights.
+#: Matrix products: rows for each piece of work, and the side of the square matrix of weights: a multiple of
+#: every width that kernels pack weights in (16, 24, 32, 48 or 64 columns), so that nothing is padded.
 ROWS: Final = 256
-SIDE: Final = 1024
+SIDE: Final = 768
 #: Convolutions 3x3: channels in and out, and the side of the image.
 CHANNELS: Final = 256
 PIXELS: Final = 20

@@ -28,7 +28,7 @@ from perftool.replacing import replaced
 from perftool.sweep.remaining import planned
 
 #: The way in which `bench.peaks` measures: another number, and what is in the cache is not used any more.
-METHOD = 2
+METHOD = 3
 #: How long peaks are believed, in seconds. The identity of a machine does not tell what has become of its
 #: cooling, nor on which hardware a virtual one runs today.
 KEPT_SECONDS = 7 * 86_400.0
@@ -55,8 +55,8 @@ def peaks_of(device: DeviceFound, seconds: float, log: Path, watch: Watch = quie
     """Return what a device can do at most, measured for about `seconds` unless it is in the cache.
 
     `log` takes the child's output. Peaks that something disturbed are returned and not kept, peaks that make
-    no roofline are a failure. A child that crashes gets a second one: kernels of a runtime have been seen to
-    read past the end of their weights, which is luck of where these lie (docs/roofline.md).
+    no roofline are a failure. A child that crashes gets a second one: a runtime has been seen to crash in the
+    first inferences of two streams, by chance (docs/roofline.md).
     """
     path = path_of(device, seconds)
     if (kept := _kept(path, device.name)) is not None:

@@ -39,9 +39,15 @@ def capabilities() -> frozenset[str]:
     return frozenset(ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
+CPU = DeviceFound(name="CPU", full_name="this CPU", capabilities=(), streams=None, properties=())
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> PeaksMeasured:
-    answer = ask_once(MeasurePeaks(device="CPU", seconds=SECONDS), tmp_path_factory.mktemp("log") / "log", 60)
+    folder = tmp_path_factory.mktemp("peaks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        answer = peaks_of(CPU, SECONDS, folder / "log")
     assert isinstance(answer, PeaksMeasured), answer
     return answer
 
@@ -50,7 +56,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> PeaksMeasured:
 def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeviceFound:
     """Return the CPU, with an empty cache of its own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return DeviceFound(name="CPU", full_name="this CPU", capabilities=(), streams=None, properties=())
+    return CPU
 
 
 def test_every_precision_that_the_device_lists_is_measured_by_both_kernels(
