@@ -58,8 +58,9 @@ def _throughputs(axes: "Axes", spent: list[Spent], races: int) -> None:
             [one.point - (one.low if one.low is not None else one.point) for one in found],
             [(one.high if one.high is not None else one.point) - one.point for one in found],
         ]
-        style = {"fmt": marker, "color": colour, "label": precision, "markersize": 5, "linewidth": 1}
-        axes.errorbar(ranks, points, yerr=reach, **style)
+        axes.errorbar(
+            ranks, points, yerr=reach, fmt=marker, color=colour, label=precision, markersize=5, linewidth=1
+        )
     _mark_chosen(axes, spent, races)
     axes.set_ylabel("throughput, images/s\n(95 % intervals)")
     axes.set_ylim(bottom=0)
