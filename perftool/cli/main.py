@@ -24,6 +24,7 @@ from perftool.cli import (
     sweep,
     verify_bundle,
 )
+from perftool.cli.output import close_output, open_output
 from perftool.errors import PerftoolError
 
 app = typer.Typer(
@@ -53,8 +54,12 @@ app.add_typer(model.app, name="model")
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and its documented exit code."""
+    open_output()
     try:
-        app()
+        try:
+            app()
+        finally:
+            close_output()
     except PerftoolError as error:
         sys.stderr.write(f"perftool: {error}\n")
         sys.exit(error.exit_code)
