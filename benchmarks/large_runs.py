@@ -19,6 +19,7 @@ from perftool.analysis.racing import Field, race
 from perftool.bench.host import identity
 from perftool.journal import (
     FORMAT,
+    JOURNAL,
     Drop,
     Entry,
     Finished,
@@ -42,7 +43,6 @@ from perftool.spec import (
     ReferenceModel,
     WeightFormat,
 )
-from perftool.sweep.store import JOURNAL
 
 SEED = 5
 #: A visit's completions for each request in flight, at first and later; more than so many are not drawn.

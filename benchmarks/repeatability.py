@@ -20,8 +20,8 @@ from benchmarks.tables import header, listed, row
 from perftool.analysis.evidence import by_round, filed, gather, plan_of, throughput_fps
 from perftool.analysis.stats import MIN_VISITS, Estimate, median_estimate, ratio_of_independent
 from perftool.bench.host import identity
-from perftool.journal import Finished
-from perftool.sweep.store import JOURNAL, read
+from perftool.journal import JOURNAL, Finished
+from perftool.sweep.store import read
 
 TITLE = "Repeatability of a sweep"
 QUESTION = (

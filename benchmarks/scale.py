@@ -20,11 +20,12 @@ from benchmarks.tables import header, row
 from perftool.analysis.result import Recommendation, Summary
 from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
+from perftool.journal import JOURNAL
 from perftool.render.files import as_json, as_text
 from perftool.render.page.document import page
 from perftool.render.plots import draw
 from perftool.render.tables import run_view
-from perftool.sweep.store import JOURNAL, read
+from perftool.sweep.store import read
 
 TITLE = "A report of ten thousand configurations"
 QUESTION = (

@@ -30,6 +30,9 @@ class LeftOut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 #: A configuration, or an evaluation, that has failed this often is given up.
 ATTEMPTS = 2
+
+#: The file in a run's folder that the journal is.
+JOURNAL = "journal.jsonl"
 #: The stages whose failures count against a configuration.
 MEASURING = ("compile", "visit", "offer")
 

@@ -134,7 +134,7 @@ def carrying(summary: Summary, limits: Limits) -> tuple[str, ...]:
             found.append(
                 f"p{percentile} takes {samples_needed(percentile)} samples of each configuration, which "
                 f"{len({id for id, _ in short})} have not yet: about {max(1, round(total / 60))} min more "
-                "(--carry-percentile allows it)"
+                "(`sweep --resume RUN --carry-percentile` makes them)"
             )
     return tuple(found)
 

@@ -263,8 +263,12 @@ def named(name: str) -> Metric:
     """Return a row by its name; raise InputError, with the nearest name, where there is none."""
     if found := METRICS.get(name):
         return found
+    family = [one for one in METRICS if one.startswith(f"{name}_")]
     close = difflib.get_close_matches(name, METRICS, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(METRICS)}"
+    if len(family) > 1:
+        hint = f"one of {', '.join(family)} is meant"
+    else:
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(METRICS)}"
     raise InputError(f"{name}: no such metric; {hint}")
 
 

@@ -50,6 +50,8 @@ def parse_bound(text: str) -> Bound:
     if unit and unit not in units:
         raise InputError(f"{text!r}: {unit} is no unit of {name}, which takes {', '.join(units)}")
     value = float(number) * units.get(unit, 1.0)
+    if metric.unit == "%" and not unit and 0 < value <= 1:
+        raise InputError(f"{text!r}: is {value:g} % meant, or {100 * value:g} %? Write it with its unit")
     bound = Bound(metric=name, way="<=" if way == "<=" else ">=", value=value)
     return bound if lifts(bound) else checked_bound(bound)
 

@@ -18,7 +18,7 @@ def accuracy(
     model: Model = "googlenet-v4-tf",
     precision: Annotated[
         list[str] | None,
-        typer.Option(help="FP32, FP16, BF16, INT8 (list). Default: all that the device has."),
+        typer.Option(help="FP32, FP16, BF16, INT8 (several: a,b). Default: all that the device has."),
     ] = None,
     device: Annotated[str, typer.Option("--device", "-d", help="The device to evaluate on.")] = "CPU",
     weights: options.Weights = None,

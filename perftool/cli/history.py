@@ -58,7 +58,7 @@ def _found(folder: Path) -> "tuple[list[Look], list[Skipped]]":
     """Read every run below a folder; name those that cannot be read."""
     from perftool.analysis.history import Skipped
     from perftool.cli.runs import look_at
-    from perftool.sweep.store import JOURNAL
+    from perftool.journal import JOURNAL
 
     if not folder.is_dir():
         raise InputError(f"{folder}: is no folder")

@@ -172,8 +172,9 @@ def _show(folder: Path, *, json: bool) -> "LoadRun | None":
     from perftool.analysis.load_run import load_run
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.writing import write_files
+    from perftool.journal import JOURNAL
     from perftool.render.load_run import load_files, load_view
-    from perftool.sweep.store import JOURNAL, read
+    from perftool.sweep.store import read
 
     if not (folder / JOURNAL).exists():
         return None

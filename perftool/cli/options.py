@@ -160,8 +160,10 @@ def limits_of(
 
 
 def run_folder(path: Path) -> Path:
-    """Return a run's folder, given that or the journal in it."""
-    return path.parent if path.is_file() else path
+    """Return a run's folder, given that or the journal in it; anything else is refused where it is read."""
+    from perftool.journal import JOURNAL
+
+    return path.parent if path.name == JOURNAL and path.is_file() else path
 
 
 def default_folder(model: str, kind: str = "") -> Path:

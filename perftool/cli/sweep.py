@@ -25,11 +25,15 @@ def sweep(
     device: Annotated[
         list[str] | None, typer.Option("--device", "-d", help="CPU, GPU, NPU, AUTO, ... (repeatable).")
     ] = None,
-    precision: Annotated[list[str] | None, typer.Option(help="FP32, FP16, BF16, INT8 (list).")] = None,
-    batch: Annotated[list[str] | None, typer.Option(help="Batch sizes (list).")] = None,
-    streams: Annotated[list[str] | None, typer.Option(help="Stream counts, or auto (list).")] = None,
-    threads: Annotated[list[str] | None, typer.Option(help="Thread counts, or auto (list).")] = None,
-    load: Annotated[list[str] | None, typer.Option(help="closed, sync, end_to_end, open (list).")] = None,
+    precision: Annotated[
+        list[str] | None, typer.Option(help="FP32, FP16, BF16, INT8 (several: a,b).")
+    ] = None,
+    batch: Annotated[list[str] | None, typer.Option(help="Batch sizes (several: a,b).")] = None,
+    streams: Annotated[list[str] | None, typer.Option(help="Stream counts, or auto (several: a,b).")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="Thread counts, or auto (several: a,b).")] = None,
+    load: Annotated[
+        list[str] | None, typer.Option(help="closed, sync, end_to_end, open (several: a,b).")
+    ] = None,
     search: Annotated[
         options.SearchName | None,
         typer.Option(help="race drops what is beaten; grid measures all; tpe visits what it proposes."),

@@ -68,6 +68,8 @@ def check(uri: str) -> str:
         path = Path(uri).absolute()
         if path.exists() and not path.is_dir():
             raise UsageError(f"--mlflow {uri}: is a file; a database is written sqlite:///{path}")
+        if "." in uri.strip(".") and os.sep not in uri and not path.exists():
+            raise UsageError(f"--mlflow {uri}: a server is written http://{uri}, a new folder .{os.sep}{uri}")
         uri, scheme = path.as_uri(), "file"
     if scheme == "file":
         # MLflow keeps to folders for those who ask it to.

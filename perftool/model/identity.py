@@ -12,16 +12,16 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
 from perftool.errors import InputError, UsageError
-from perftool.journal import ModelIdentity
+from perftool.journal import JOURNAL, ModelIdentity
 from perftool.model.inception.checkpoint import checkpoint_name
 from perftool.published.catalogue import known, names
 from perftool.published.fetched import fetched_name, fetched_weights, is_published
-from perftool.spec import Feeding, ModelFile, ModelSource, ReferenceModel, WeightedModel
+from perftool.spec import Feeding, ModelFile, ModelSource, Precision, ReferenceModel, WeightedModel
 
 #: Models that perftool builds itself.
 BUILT_IN: Final = ("googlenet-v4-tf",)
@@ -33,6 +33,9 @@ MODEL_SUFFIXES: Final = (
 
 #: What `--weights` says for the reference weights, where fetched ones would be taken.
 REFERENCE: Final = "reference"
+
+#: Endings of what frameworks save in training, which nothing here reads.
+_TRAINED: Final = (".pt", ".pth", ".safetensors", ".h5", ".keras", ".pkl")
 
 #: What a TensorFlow checkpoint's names end in: V1's one file or V2's prefix, and V2's table of contents.
 _CHECKPOINT: Final = ".ckpt"
@@ -67,6 +70,7 @@ def parse_source(text: str, weights: str | None = None) -> ModelSource:
             )
         if checkpoint:
             return WeightedModel(name=BUILT_IN[0], weights=_weights_path(text))
+        _check_no_other(Path(text))
         return ModelFile(path=_absolute(text))
     if text in names() and text not in BUILT_IN:
         return _fetched_file(text, weights)
@@ -138,9 +142,26 @@ def model_name(source: ModelSource) -> str:
 
 def check_name(name: str) -> None:
     """Raise InputError, with the known names, unless perftool builds a model of this name."""
-    if name not in BUILT_IN:
-        hint = f"; for a folder of that name write .{os.sep}{name}" if name and Path(name).is_dir() else ""
-        raise InputError(f"unknown model {name!r}; perftool builds {', '.join(BUILT_IN)}{hint}")
+    if name in BUILT_IN:
+        return
+    path = Path(name)
+    _check_no_other(path)
+    if path.is_file():
+        raise InputError(f"{name}: is no model file ({', '.join(MODEL_SUFFIXES)}) and no checkpoint")
+    hint = ""
+    if name and path.is_dir():
+        hint = f"; for a folder of that name write .{os.sep}{name}"
+    elif name.isdecimal() or name.upper() in get_args(Precision):
+        hint = "; several values of an option are one word, with commas: --batch 1,2"
+    raise InputError(f"unknown model {name!r}; perftool builds {', '.join(BUILT_IN)}{hint}")
+
+
+def _check_no_other(path: Path) -> None:
+    """Raise InputError for what is often taken for a model file: a run, what training saves."""
+    if path.suffix.lower() in _TRAINED:
+        raise InputError(f"{path}: is a training framework's file, not a model's graph; export it to ONNX")
+    if (path / JOURNAL).is_file():
+        raise InputError(f"{path}: is a run, not a model; perftool show {path} shows it")
 
 
 def identity(source: ModelSource) -> ModelIdentity:

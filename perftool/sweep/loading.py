@@ -18,7 +18,7 @@ from perftool.analysis.evidence import median_latency_ms, throughput_fps
 from perftool.analysis.open_load import rate_points, said
 from perftool.analysis.result import RatePoint
 from perftool.bench.isolate import Child, expect, refuse
-from perftool.errors import ResumeRefusedError, UsageError
+from perftool.errors import UsageError
 from perftool.images.dataset import images_for
 from perftool.job import Compile, Job, Offer, Visit
 from perftool.journal import Finished, Header, Planned, Record, Started
@@ -41,7 +41,7 @@ from perftool.sweep.rates import (
     next_burst,
     rounded,
 )
-from perftool.sweep.store import JOURNAL, Journal, create
+from perftool.sweep.store import Journal, check_free, create
 
 #: The closed loop is visited this often: the fewest that carry an interval.
 CLOSED_VISITS = 6
@@ -67,8 +67,7 @@ def load(profile: Profile, question: Question, folder: Path, watcher: LoadWatche
     input, missing and busy devices, and PerftoolError for a job that failed. What was measured until an error
     or Ctrl-C is in the folder's journal.
     """
-    if (folder / JOURNAL).exists():
-        raise ResumeRefusedError(f"{folder} holds a run already; choose another folder")
+    check_free(folder)
     header = new_header(profile)
     if question.rates:
         watcher.forecast(forecast(question, profile, question.rates))

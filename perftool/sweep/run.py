@@ -67,7 +67,7 @@ from perftool.sweep.searching import (
     readmitted,
     twin,
 )
-from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume
+from perftool.sweep.store import Journal, check_free, check_same, create, read, read_profile, resume
 
 
 def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
@@ -79,6 +79,7 @@ def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
     """
     check_searchable(profile)
+    check_free(folder)
     header = new_header(profile)
     images = images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)

@@ -15,16 +15,17 @@ from typing import Any, Self, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from perftool.errors import InputError, PerftoolError, ResumeRefusedError
-from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Record, Run
+from perftool.errors import InputError, PerftoolError, ResumeRefusedError, UsageError
+from perftool.journal import FORMAT, JOURNAL, Entry, Header, ModelIdentity, Record, Run
 from perftool.machine import HostInfo
 from perftool.spec import Profile
 from perftool.sweep.profile import load_profile, to_toml
 
-JOURNAL = "journal.jsonl"
 PROFILE = "profile.toml"
 HOST = "host.json"
 LOCK = "journal.lock"
+#: What a file is called in addition while it is written.
+_FRESH = ".new"
 
 _Row = TypeVar("_Row", Header, Entry)
 
@@ -133,10 +134,31 @@ class Journal:
         self.close()
 
 
+def check_free(folder: Path) -> None:
+    """Raise ResumeRefusedError for a folder that holds a run, UsageError for one that holds other files.
+
+    What a run writes before its journal may be there: a start that was killed left it.
+    """
+    if (folder / JOURNAL).exists():
+        raise ResumeRefusedError(
+            f"{folder} holds a run already: continue it with --resume {folder}, or choose another folder"
+        )
+    if not folder.is_dir():
+        return  # `create` says what is wrong with what is there instead.
+    try:
+        held = sorted(one.name for one in folder.iterdir() if not one.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read: {error.strerror}") from None
+    foreign = [name for name in held if name.removesuffix(_FRESH) not in (JOURNAL, PROFILE, HOST, LOCK)]
+    if foreign:
+        raise UsageError(f"{folder}: holds {foreign[0]} and is no run; choose an empty or a new folder")
+
+
 def create(folder: Path, header: Header) -> Journal:
     """Start a run in a folder, which is made where needed, and return its journal.
 
-    Raises ResumeRefusedError when the folder holds a run already or another process writes there.
+    Raises ResumeRefusedError when the folder holds a run already or another process writes there, UsageError
+    when it holds other files.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -144,10 +166,7 @@ def create(folder: Path, header: Header) -> Journal:
         raise InputError(f"{folder}: cannot make this run folder: {error.strerror}") from None
     lock = _locked(folder)
     try:
-        if (folder / JOURNAL).exists():
-            raise ResumeRefusedError(
-                f"{folder} holds a run already: continue it with --resume {folder}, or choose another folder"
-            )
+        check_free(folder)
         host = msgspec.json.format(msgspec.json.encode(header.host), indent=2) + b"\n"
         _replace(folder / PROFILE, to_toml(header.profile).encode())
         _replace(folder / HOST, host)
@@ -335,7 +354,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file at once: after a crash there is the old one, or the new one, whole."""
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = path.with_name(f"{path.name}{_FRESH}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         try:

@@ -13,10 +13,10 @@ from outcome import one_line
 from tiny import write_tiny_model
 
 from perftool.analysis.open_load import rate_points
-from perftool.journal import Finished, Planned, Started
+from perftool.journal import JOURNAL, Finished, Planned, Started
 from perftool.record import Compiled, Offered, Prepared, Visited
 from perftool.spec import Closed, Sync
-from perftool.sweep.store import JOURNAL, read
+from perftool.sweep.store import read
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -22,7 +22,7 @@ from perftool.analysis.summary import summarize
 from perftool.cli import data as writing
 from perftool.cli.main import app
 from perftool.errors import InputError, PerftoolError, UsageError
-from perftool.journal import Entry, Focused, Run
+from perftool.journal import JOURNAL, Entry, Focused, Run
 from perftool.machine import Conditions
 from perftool.record import Offered, Visited
 from perftool.render.csv_file import inert, write_csv
@@ -31,7 +31,7 @@ from perftool.render.parquet_file import ROW_GROUP, write_parquet
 from perftool.render.samples import SAMPLES, samples
 from perftool.render.table import Column, DataTable, Value, dictionary
 from perftool.spec import Closed, Limits, Open
-from perftool.sweep.store import JOURNAL, read, stream
+from perftool.sweep.store import read, stream
 
 parquet = pytest.mark.skipif(
     find_spec("pyarrow") is None, reason="pyarrow is not installed: pip install 'perftool[parquet]'"

@@ -130,7 +130,7 @@ def test_a_percentile_is_carried_whatever_the_budget_where_the_user_allows_it() 
     assert found.nearest[0].reason == "p99 not measurable: 240 of 662 samples"
     assert found.open == (
         "p99 takes 662 samples of each configuration, which 1 have not yet: about 1 min more "
-        "(--carry-percentile allows it)",
+        "(`sweep --resume RUN --carry-percentile` makes them)",
     )
     allowed = with_records(run, Allowed(extra_visits=0, carry_percentile=True))
     assert percentile_allowed(allowed) and not percentile_allowed(run)

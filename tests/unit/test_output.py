@@ -18,7 +18,10 @@ def show() -> Show:
     def run(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[bytes]":
         command = f"{sys.executable} -m perftool show {EXAMPLE} {' '.join(arguments)}"
         return subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command], env=os.environ | settings, capture_output=True, check=False
+            ["bash", "-o", "pipefail", "-c", command],
+            env=os.environ | settings,
+            capture_output=True,
+            check=False,
         )
 
     return run

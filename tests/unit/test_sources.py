@@ -1,5 +1,6 @@
 """What a model's name means, what it is made from, and which models are refused."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,29 @@ def test_an_unknown_name_lists_the_known(tmp_path: Path, monkeypatch: pytest.Mon
         parse_source("resnet")
     with pytest.raises(InputError, match="unknown model"):
         identity(ReferenceModel(name="resnet"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("net.pt", "net.pt: is a training framework's file, not a model's graph; export it to ONNX"),
+        ("./net.pt", "net.pt: is a training framework's file, not a model's graph; export it to ONNX"),
+        ("notes.txt", "notes.txt: is no model file "),
+        ("run", "run: is a run, not a model; perftool show run shows it"),
+        ("./run", "run: is a run, not a model; perftool show run shows it"),
+        ("INT8", "several values of an option are one word, with commas: --batch 1,2"),
+        ("2", "several values of an option are one word, with commas: --batch 1,2"),
+    ],
+)
+def test_what_is_often_taken_for_a_model_is_told_from_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("net.pt", "notes.txt", "run/journal.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(InputError, match=re.escape(told)):
+        parse_source(text)
 
 
 # ---------------------------------------------------------------- identity

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perftool.errors import InputError, PerftoolError, ResumeRefusedError
+from perftool.errors import InputError, PerftoolError, ResumeRefusedError, UsageError
 from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Record, Run, Started
 from perftool.machine import HostInfo
 from perftool.record import Compiled, Failed, Visited
@@ -99,6 +99,20 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / store.JOURNAL).read_bytes() == content
     with resume(tmp_path)[0]:
         pass
+
+
+def test_a_folder_with_other_files_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"holds cat\.jpg and is no run; choose an empty or a new folder$"):
+        create(tmp_path, HEADER)
+    assert not (tmp_path / "profile.toml").exists()
+
+
+def test_what_a_killed_start_left_is_no_obstacle(tmp_path: Path) -> None:
+    for name in ("profile.toml", "host.json", ".hidden"):
+        (tmp_path / name).write_bytes(b"")
+    create(tmp_path, HEADER).close()
+    assert read(tmp_path).entries == ()
 
 
 def test_a_start_that_was_cut_short_can_be_made_again(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import msgspec
 from perftool.analysis.result import Recommendation, Summary
 from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
-from perftool.journal import Run
-from perftool.sweep.store import JOURNAL
+from perftool.journal import JOURNAL, Run
 
 
 def write_run(folder: Path, run: Run) -> Path:
