@@ -35,11 +35,15 @@ class Described(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     """The answer to Describe: a model's complexity at its own batch.
 
     `parameters` counts every weight and bias, `convention_parameters` as the Open Model Zoo publishes it.
-    `activation_bytes` sums all layer outputs, `peak_activation_bytes` is the most alive at once.
+    `activation_bytes` sums all layer outputs, `peak_activation_bytes` is the most alive at once. `fed` says
+    how its source wants its images, "" where that was not asked; `output_shape` is () where not fixed.
     """
 
     name: str
     origin: str
+    fed: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
     batch: int
     flops: int
     macs: int

@@ -40,7 +40,7 @@ from perftool.job import (
 )
 from perftool.model.complexity import describe
 from perftool.model.identity import model_name
-from perftool.model.sources import build, load
+from perftool.model.sources import build, load, load_with_feeding
 from perftool.model.variants import prepare
 from perftool.model.writing import check_target, write_model
 from perftool.record import Answer, Described, Evaluated, Probed, Written
@@ -163,7 +163,8 @@ class Bench:
 def describe_source(source: ModelSource) -> Described:
     """Count a model at batch 1."""
     name = model_name(source)
-    return describe(load(source, 1), name=Path(name).name, origin=name)
+    loaded = load_with_feeding(source, 1)
+    return describe(loaded.model, name=Path(name).name, origin=name, fed=loaded.fed)
 
 
 def write_built(job: Build) -> Written:

@@ -1,5 +1,6 @@
 """What a run amounts to, shown: shared by sweep, show, recommend and report."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,10 @@ def finish(folder: Path, *, json: bool) -> None:
     show_all(summary, recommendation, json=json)
     for path in write_report(folder, summary, recommendation):
         sys.stderr.write(f"wrote {path}\n")
+    if recommendation.id is not None:
+        sys.stderr.write(
+            f"files that deploy it: perftool export {shlex.quote(str(folder))} --format bundle --to DIR\n"
+        )
     insist(recommendation)
 
 

@@ -13,7 +13,7 @@ from perftool.analysis.evidence import throughput_fps
 from perftool.analysis.limits import carrying
 from perftool.analysis.searched import unproposed
 from perftool.analysis.summary import summarize
-from perftool.journal import Entry, Focused, Raced, Run
+from perftool.journal import Entry, Focused, Raced, Run, Surveyed
 from perftool.record import Failed, Visited
 from perftool.render.live import LiveDisplay, Scene
 from perftool.spec import Closed
@@ -67,6 +67,10 @@ class _Follower:
         if isinstance(entry.record, Failed):
             self._display.say(f"failed: {entry.record.subject}: {entry.record.reason}")
             self._show(failures=self._scene.failures + 1)
+        if isinstance(entry.record, Surveyed):
+            for one in entry.record.findings:
+                if one.status == "warning":
+                    self._display.say(f"warning: {one.name}: {one.found}; {one.advice}")
         if isinstance(entry.record, Raced):
             self._tell_of_drops(entry.record)
         if isinstance(entry.record, Focused) and frozenset(entry.record.configurations) != self._asked:
@@ -88,8 +92,9 @@ class _Follower:
             explicit = {one.id for one in plan.configurations if not one.baseline}
             left = explicit - gone - unproposed(self._run, plan)
             front = f", {len(raced.front)} of them for the Pareto front alone" if raced.front else ""
+            many = "" if len(raced.drops) == 1 else "s"
             self._display.say(
-                f"after round {raced.round + 1} the race drops {len(raced.drops)} configurations: "
+                f"after round {raced.round + 1} the race drops {len(raced.drops)} configuration{many}: "
                 f"{len(left)} go on{front}"
             )
 

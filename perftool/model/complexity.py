@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import openvino as ov
 
 from perftool.errors import InputError
+from perftool.images.sets import static_shape
 from perftool.record import Described, LayerCost
 
 Node = Any
@@ -46,7 +47,7 @@ _RECURRENT_WEIGHTS: Final = {
 }
 
 
-def describe(model: ov.Model, *, name: str, origin: str) -> Described:
+def describe(model: ov.Model, *, name: str, origin: str, fed: str = "") -> Described:
     """Describe a model, at the batch that it has.
 
     `convention_parameters` leaves out the biases of fully connected layers, as the published 42.648 million
@@ -67,6 +68,9 @@ def describe(model: ov.Model, *, name: str, origin: str) -> Described:
     return Described(
         name=name,
         origin=origin,
+        fed=fed,
+        input_shape=static_shape(model.inputs[0]) if model.inputs else (),
+        output_shape=static_shape(model.outputs[0]) if model.outputs else (),
         batch=sizes[0][0].get_length() if sizes and len(sizes[0]) else 1,
         flops=sum(layer.flops for layer in layers),
         macs=sum(layer.macs for layer in layers),

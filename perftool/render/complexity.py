@@ -15,6 +15,9 @@ def as_json(described: Described, weights: str, *, layers: bool) -> dict[str, ob
     document: dict[str, object] = {
         "model": described.name,
         "weights": weights or None,
+        "input_shape": described.input_shape,
+        "output_shape": described.output_shape,
+        "fed": described.fed,
         "batch": described.batch,
         "gflops": described.flops / 1e9,
         "gflops_mac": described.macs / 1e9,
@@ -42,10 +45,15 @@ def complexity_tables(described: Described, weights: str, *, layers: bool) -> li
         ("parameters in all", f"{described.parameters:,}", ""),
         ("activations", f"{described.activation_bytes / 1e6:.1f}", "MB written"),
         ("activations alive", f"{described.peak_activation_bytes / 1e6:.1f}", "MB at the most"),
-        ("batch", f"{described.batch}", ""),
+        ("input", _shape(described.input_shape), escape(described.fed)),
+        ("output", _shape(described.output_shape), "class scores"),
     ):
         totals.add_row(name, figure, unit)
     return [totals, _layer_table(described)] if layers else [totals]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join("?" if size < 0 else str(size) for size in shape) or "unknown"
 
 
 def _layer_table(described: Described) -> Table:
@@ -58,7 +66,7 @@ def _layer_table(described: Described) -> Table:
         table.add_row(
             escape(layer.name),
             escape(layer.type),
-            "x".join(map(str, layer.output_shape)),
+            _shape(layer.output_shape),
             f"{layer.flops / 1e6:.1f}",
             f"{layer.flops / described.flops:.1%}" if described.flops else "",
             f"{layer.parameters:,}",

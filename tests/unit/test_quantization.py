@@ -24,7 +24,8 @@ def layer(name: str, kind: str, flops: int) -> LayerCost:
 
 
 DESCRIBED = Described(
-    name="m", origin="m.xml", batch=1, flops=100, macs=50, parameters=3, convention_parameters=3,
+    name="m", origin="m.xml", fed="", input_shape=(1, 3, 8, 8), output_shape=(1, 10), batch=1, flops=100,
+    macs=50, parameters=3, convention_parameters=3,
     activation_bytes=3, peak_activation_bytes=3,
     layers=(
         layer("first", "Convolution", 60), layer("relu", "Relu", 5), layer("second", "Convolution", 25),
