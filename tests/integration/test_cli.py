@@ -50,6 +50,7 @@ def test_model_info_counts_the_published_figures(perftool: Command) -> None:
     assert round(figures["mparams"], 3) == 42.649
     assert figures["parameters"] == 42_649_769
     assert 12 < figures["gflops_mac"] < 12.3
+    assert figures["input_shape"] == [1, 3, 299, 299] and figures["fed"].startswith("NCHW f32, BGR 0..255")
     names = {layer["name"] for layer in figures["layers"]}
     assert "InceptionV4/Mixed_6b/Branch_1/Conv2d_0b_1x7" in names
 
