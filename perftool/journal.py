@@ -176,7 +176,7 @@ class Header(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     host: HostInfo
 
 
-class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """One line of a journal: a record, and when it was appended (Unix time)."""
 
     at_ns: int

@@ -5,6 +5,7 @@ A record holds what was observed, never a statistic: `analysis` computes those w
 Values only, as in `spec`. Times are integer nanoseconds, sizes are bytes.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -201,7 +202,7 @@ class Compiled(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     peak_rss_bytes: int
 
 
-class Visited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visited"):
+class Visited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="visited", gc=False):
     """One burst of measuring. Latencies are per request, that is per whole batch, in order of completion.
 
     The window opens on a completion and closes on a completion; `latencies_ns` are those that completed
@@ -220,7 +221,7 @@ class Visited(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     requests: int
     warmup_ns: tuple[int, ...]
     steady: bool | None
-    latencies_ns: tuple[int, ...]
+    latencies_ns: Sequence[int]
     window_ns: int
     load_rss_bytes: int | None
     peak_rss_bytes: int

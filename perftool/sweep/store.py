@@ -1,11 +1,13 @@
 """Keep a run on disk: a folder with the journal, the resolved profile and the host's identity.
 
 The journal is one JSON line per record, appended and fsynced, under a lock that the writer holds for its
-life; the first line is a header. Nothing else writes it. What the records mean is not known here.
+life; the first line is a header. Nothing else writes it. What the records mean is not known here, but
+that a visit's samples are many: entries that come from here hold them as an array of 64-bit integers.
 """
 
 import os
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +16,12 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
+from msgspec.structs import replace
 
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError, UsageError
 from perftool.journal import FORMAT, JOURNAL, Entry, Header, ModelIdentity, Record, Run
 from perftool.machine import HostInfo
+from perftool.record import Visited
 from perftool.spec import Profile
 from perftool.sweep.profile import load_profile, to_toml
 
@@ -95,8 +99,8 @@ class Journal:
 
         When the disk refuses, the journal stays as it was before, and PerftoolError says why.
         """
-        entry = Entry(at_ns=time.time_ns(), record=record)
-        line = msgspec.json.encode(entry) + b"\n"
+        entry = _compact(Entry(at_ns=time.time_ns(), record=record))
+        line = _line(entry)
         try:
             # What an earlier failure, or an interrupt, left half written must not come before this line.
             self._cut()
@@ -171,7 +175,7 @@ def create(folder: Path, header: Header) -> Journal:
         _replace(folder / PROFILE, to_toml(header.profile).encode())
         _replace(folder / HOST, host)
         # Last and at once, so that a journal that exists has its header.
-        first = msgspec.json.encode(header) + b"\n"
+        first = _line(header)
         _replace(folder / JOURNAL, first)
         return Journal(folder, lock, len(first))
     except BaseException:
@@ -190,7 +194,7 @@ def resume(folder: Path) -> tuple[Journal, Run]:
         run, size, older = _read(path)
         if older:
             rows: list[Header | Entry] = [run.header, *run.entries]
-            content = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+            content = b"".join(map(_line, rows))
             _replace(path, content)
             size = len(content)
         return Journal(path.parent, lock, size), run
@@ -215,7 +219,7 @@ def stream(folder: Path) -> Iterator[Entry]:
         if at == 1:
             number = _format(path, line)
         else:
-            yield _decode(path, at, line, number, Entry)
+            yield _entry(path, at, line, number)
 
 
 def read_profile(folder: Path) -> Profile:
@@ -272,13 +276,33 @@ def _locked(folder: Path) -> FileLock:
 
 def _read(path: Path) -> tuple[Run, int, bool]:
     """Read a journal; return the run, the bytes that are intact, and whether it is of an older format."""
-    lines = list(_intact(path))
-    if not lines:
+    lines = _intact(path)
+    first = next(lines, None)
+    if first is None:
         raise InputError(f"{path}: line 1: the header is torn, so nothing of this run can be read")
-    number = _format(path, lines[0])
-    header = _decode(path, 1, lines[0], number, Header)
-    entries = tuple(_decode(path, at, line, number, Entry) for at, line in enumerate(lines[1:], start=2))
-    return Run(header=header, entries=entries), sum(len(line) + 1 for line in lines), number < FORMAT
+    number = _format(path, first)
+    header = _decode(path, 1, first, number, Header)
+    size = len(first) + 1
+    entries = []
+    for at, line in enumerate(lines, start=2):
+        entries.append(_entry(path, at, line, number))
+        size += len(line) + 1
+    return Run(header=header, entries=tuple(entries)), size, number < FORMAT
+
+
+def _entry(path: Path, at: int, line: bytes, number: int) -> Entry:
+    try:
+        return _compact(_decode(path, at, line, number, Entry))
+    except OverflowError:
+        raise InputError(f"{path}: line {at}: a latency does not fit into 64 bits") from None
+
+
+def _compact(entry: Entry) -> Entry:
+    """Keep a visit's samples as an array: a long run has millions, and as an int each takes forty bytes."""
+    if not isinstance(entry.record, Visited):
+        return entry
+    samples = array("q", entry.record.latencies_ns)
+    return replace(entry, record=replace(entry.record, latencies_ns=samples))
 
 
 def _intact(path: Path) -> Iterator[bytes]:
@@ -343,6 +367,11 @@ def _migrated(line: dict[str, Any], number: int) -> dict[str, Any]:
             raise LookupError(f"journal format {old} cannot be read any more")
         line = MIGRATIONS[old](line)
     return {**line, "format": FORMAT} if line.get("type") == "header" else line
+
+
+def _line(row: Header | Entry) -> bytes:
+    """Return a row as a line of the journal; what msgspec does not know is an array of samples."""
+    return msgspec.json.encode(row, enc_hook=list) + b"\n"
 
 
 def _write(descriptor: int, content: bytes) -> None:

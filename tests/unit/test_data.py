@@ -415,4 +415,6 @@ def test_a_run_is_streamed_as_it_is_read(tmp_path: Path) -> None:
     assert tuple(stream(folder)) == tuple(stream(folder / JOURNAL)) == read(folder).entries
     with (folder / JOURNAL).open("ab") as journal:
         journal.write(b'{"at_ns":1,"rec')
-    assert tuple(stream(folder)) == read(folder).entries == nine().entries
+    assert tuple(stream(folder)) == read(folder).entries
+    held = msgspec.json.encode(read(folder).entries, enc_hook=list)  # A visit's samples are an array.
+    assert held == msgspec.json.encode(nine().entries)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,20 @@ from hypothesis import strategies as st
 
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError, UsageError
 from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Record, Run, Started
-from perftool.machine import HostInfo
+from perftool.machine import Conditions, HostInfo
 from perftool.record import Compiled, Failed, Visited
-from perftool.spec import Grid, Policy, Profile, ReferenceModel
+from perftool.spec import Closed, Grid, Policy, Profile, ReferenceModel
 from perftool.sweep import store
-from perftool.sweep.store import Journal, check_same, create, read, read_profile, resume, resume_differences
+from perftool.sweep.store import (
+    Journal,
+    check_same,
+    create,
+    read,
+    read_profile,
+    resume,
+    resume_differences,
+    stream,
+)
 
 HOST = HostInfo(
     cpu="a CPU", isa=("avx2",), cores_usable=2, cores_physical=2, cores_logical=2, smt="off",
@@ -397,6 +407,45 @@ def test_the_first_format_did_not_tell_memory_by_phase_nor_energy(tmp_path: Path
     assert (compiled.compile_rss_bytes, compiled.peak_rss_bytes) == (None, 3)
     assert (visited.steady, visited.load_rss_bytes, visited.peak_rss_bytes) == (None, None, 4)
     assert visited.conditions.energy_j is None
+
+
+def visited(*latencies_ns: int) -> Visited:
+    return Visited(
+        configuration="c", incarnation=0, round=0, position=0, load=Closed(), batch=1, requests=1,
+        warmup_ns=(9,), steady=True, latencies_ns=latencies_ns, window_ns=8, load_rss_bytes=3,
+        peak_rss_bytes=4,
+        conditions=Conditions(other_load=0.1, steal=None, frequency_mhz=None, energy_j=None),
+    )  # fmt: skip
+
+
+def rows(folder: Path) -> list[Any]:
+    return [json.loads(line) for line in (folder / store.JOURNAL).read_bytes().splitlines()]
+
+
+def test_samples_are_held_in_eight_bytes_each_and_written_as_they_were(tmp_path: Path) -> None:
+    content = written(tmp_path, visited(7, 2**62, 5))
+    assert b'"latencies_ns":[7,4611686018427387904,5]' in content
+    with resume(tmp_path)[0] as journal:
+        appended = journal.append(visited(1, 2))
+    runs = [record.latencies_ns for record in records(read(tmp_path)) if isinstance(record, Visited)]
+    assert [list(samples) for samples in runs] == [[7, 2**62, 5], [1, 2]]
+    assert all(isinstance(samples, array) and samples.itemsize == 8 for samples in runs)
+    assert appended == read(tmp_path).entries[-1]
+    with_format(tmp_path, FORMAT - 1)
+    before = rows(tmp_path)[1:]
+    resume(tmp_path)[0].close()
+    header, *after = rows(tmp_path)
+    assert (header["format"], after) == (FORMAT, before)
+
+
+def test_a_latency_that_no_clock_can_give_is_refused_by_its_line(tmp_path: Path) -> None:
+    written(tmp_path, visited(5))
+    journal = tmp_path / store.JOURNAL
+    journal.write_bytes(journal.read_bytes().replace(b"[5]", b"[%d]" % 2**63))
+    for use in (read, resume, lambda folder: list(stream(folder))):
+        with pytest.raises(InputError) as error:
+            use(tmp_path)
+        assert one_line(error).endswith("journal.jsonl: line 2: a latency does not fit into 64 bits")
 
 
 def test_a_format_too_old_is_refused(tmp_path: Path) -> None:
