@@ -46,13 +46,17 @@ def percentile_allowed(run: Run) -> bool:
 
 def extra_visits(run: Run) -> int:
     """Count the visits made out of the budget: repeats of disturbed ones, and those that were to decide."""
-    deciding = _deciding(run)
-    return repeats(run) + sum(1 for _, _, round in _made(run) if round in deciding)
+    deciding, made = _deciding(run), _made(run)
+    return _repeats(made) + sum(1 for _, _, round in made if round in deciding)
 
 
 def repeats(run: Run) -> int:
     """Count the visits that repeated a disturbed one: all but the first to the same thing in a round."""
-    return sum(count - 1 for count in _made(run).values())
+    return _repeats(_made(run))
+
+
+def _repeats(made: Counter[tuple[str, Load, int]]) -> int:
+    return made.total() - len(made)
 
 
 def _made(run: Run) -> Counter[tuple[str, Load, int]]:

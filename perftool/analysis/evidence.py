@@ -159,8 +159,8 @@ def _evidence(
 
 def disturbed(visit: Visited | Offered | PeaksMeasured | LayersTimed) -> bool:
     """Tell whether something else took a share of the machine that may have slowed what was measured."""
-    shares = (visit.conditions.other_load, visit.conditions.steal)
-    return any(share is not None and share > FOREIGN_LOAD for share in shares)
+    other, steal = visit.conditions.other_load, visit.conditions.steal
+    return (other is not None and other > FOREIGN_LOAD) or (steal is not None and steal > FOREIGN_LOAD)
 
 
 def most_executed(executed: Sequence[Executed]) -> tuple[str | None, float | None]:
@@ -204,9 +204,11 @@ def energy_per_image_j(visit: Visited) -> float | None:
     At the end of a closed load of several requests each of them is in flight once more.
     """
     joules = visit.conditions.energy_j
+    if joules is None:
+        return None
     drained = visit.requests if visit.requests > 1 else 0
     requests = len(visit.warmup_ns) + len(visit.latencies_ns) + drained
-    return None if joules is None else joules / (requests * visit.batch)
+    return joules / (requests * visit.batch)
 
 
 def median_latency_ms(visit: Visited) -> float:

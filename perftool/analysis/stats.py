@@ -8,12 +8,14 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv, chdtri, stdtrit
+
+Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 #: Confidence of the rule that says how many samples a percentile takes.
@@ -176,7 +178,8 @@ def halves_ratio(values: Sequence[float]) -> float:
     half = len(values) // 2
     if half == 0:
         raise ValueError("two halves take at least two values")
-    return float(median(values[-half:]) / median(values[:half]))
+    series = np.asarray(values)
+    return middle(np.sort(series[-half:])) / middle(np.sort(series[:half]))
 
 
 def trend(values: Sequence[float]) -> Trend | None:
@@ -196,6 +199,7 @@ def trend(values: Sequence[float]) -> Trend | None:
     return Trend(change=float(change), p_value=_kendall_p(n, abs(score)))
 
 
+@cache
 def _kendall_p(n: int, score: int) -> float:
     """Return how often n values in random order have a Kendall score of at least `score` in size.
 
@@ -253,14 +257,14 @@ def percentile_estimate(
     independent ones as carry it: the slowest sample seen is then no bound of what more visits would show.
     `surely` is that number, where more is known of it than the visits show.
     """
-    return percentile_of(pooled(visits), percentile, surely)
+    return percentiles_of(pooled(visits), (percentile,), surely)[0]
 
 
 class Pooled(NamedTuple):
     """Samples, each visit's and those of all together, sorted: several percentiles are read off them."""
 
-    visits: tuple[NDArray[np.float64], ...]
-    together: NDArray[np.float64]
+    visits: tuple[Array, ...]
+    together: Array
 
 
 def pooled(visits: Sequence[Sequence[float]]) -> Pooled:
@@ -269,72 +273,94 @@ def pooled(visits: Sequence[Sequence[float]]) -> Pooled:
     return Pooled(visits=each, together=np.sort(np.concatenate(each)) if each else np.empty(0))
 
 
-def percentile_of(samples: Pooled, percentile: float, surely: float | None = None) -> Estimate | None:
-    """Return a percentile as `percentile_estimate` does."""
-    if len(samples.together) < samples_needed(percentile):
-        return None
-    share = percentile / 100
-    point = _quantile(samples.together, share)
+def percentiles_of(
+    samples: Pooled, percentiles: Sequence[float], surely: float | None = None
+) -> tuple[Estimate | None, ...]:
+    """Return several percentiles, each as `percentile_estimate` does."""
+    together = samples.together
+    carried = [each for each in percentiles if len(together) >= samples_needed(each)]
+    if not carried:
+        return (None,) * len(percentiles)
+    shares = np.array(carried) / 100
+    points = _quantiles(together, shares)
     if len(samples.visits) < MIN_VISITS:
-        return Estimate(point=point, low=None, high=None)
-    size, shown = _effective_samples(samples.visits, point, share)
-    hits = share * size
-    tail = (1 - CONFIDENCE) / 2
-    low = _quantile(samples.together, float(betaincinv(hits, size - hits + 1, tail)))
-    high = _quantile(samples.together, float(betaincinv(hits + 1, size - hits, 1 - tail)))
-    sure = shown if surely is None else surely
-    reached = percentile <= 50 or sure >= samples_needed(percentile)
-    return Estimate(point=point, low=min(low, point), high=max(high, point) if reached else None)
+        found = [Estimate(point=point, low=None, high=None) for point in points.tolist()]
+    else:
+        sizes, shown = _effective_samples(samples.visits, points, shares)
+        hits, tail = shares * sizes, (1 - CONFIDENCE) / 2
+        low, high = betaincinv(hits, sizes - hits + 1, tail), betaincinv(hits + 1, sizes - hits, 1 - tail)
+        lows, highs = _quantiles(together, np.array([low, high]))
+        lows, highs = np.minimum(lows, points), np.maximum(highs, points)
+        sure = shown if surely is None else np.full(len(shares), surely)
+        ends = zip(carried, points.tolist(), lows.tolist(), highs.tolist(), sure.tolist(), strict=True)
+        found = [
+            Estimate(point=point, low=low, high=high if each <= 50 or worth >= samples_needed(each) else None)
+            for each, point, low, high, worth in ends
+        ]
+    estimates = dict(zip(carried, found, strict=True))
+    return tuple(map(estimates.get, percentiles))
 
 
-def quantiles(visits: Sequence[Sequence[float]]) -> tuple[float | None, ...]:
+def quantiles(samples: Pooled) -> tuple[float | None, ...]:
     """Return the quantiles at `SHARES` of all visits' samples together, for a picture.
 
     None where the samples cannot carry one, below the median by the same rule as above it; nothing at all
     where they carry none.
     """
-    together = pooled(visits).together
-    found = tuple(
-        _quantile(together, share) if len(together) >= samples_needed(_mirrored(share)) else None
-        for share in SHARES
-    )
-    return () if all(value is None for value in found) else found
+    carried = [len(samples.together) >= needed for needed in _needed_by_shares()]
+    if not any(carried):
+        return ()
+    found = _quantiles(samples.together, np.array(SHARES)).tolist()
+    return tuple(value if carries else None for value, carries in zip(found, carried, strict=True))
 
 
-def _mirrored(share: float) -> float:
-    """Return the percentile that takes as many samples as the one at a share, and is not below the median."""
-    return round(100 * max(share, 1 - share), 9)
+@cache
+def _needed_by_shares() -> tuple[int, ...]:
+    """Return how many samples each of `SHARES` takes: as many as its mirror image beyond the median."""
+    return tuple(samples_needed(round(100 * max(share, 1 - share), 9)) for share in SHARES)
 
 
-def _quantile(ordered: NDArray[np.float64], share: float) -> float:
-    """Return a quantile of sorted values (Hyndman & Fan 1996, type 7), rounded as `numpy.quantile` does."""
-    at = (len(ordered) - 1) * share
-    below = math.floor(at)
+def middle(ordered: NDArray[Any]) -> float:
+    """Return the median of sorted values, rounded as `statistics.median` does."""
+    half = len(ordered) // 2
+    a, b = ordered[half - 1 + len(ordered) % 2].item(), ordered[half].item()
+    return float((a + b) / 2)
+
+
+def _quantiles(ordered: Array, shares: NDArray[np.floating[Any]]) -> Array:
+    """Return quantiles of sorted values (Hyndman & Fan 1996, type 7), rounded as `numpy.quantile` does."""
+    at = (len(ordered) - 1) * shares
+    below = at.astype(np.int64)
     part = at - below
-    a, b = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
-    return b - (b - a) * (1 - part) if part >= 0.5 else a + (b - a) * part
+    a, b = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)]
+    return np.where(part >= 0.5, b - (b - a) * (1 - part), a + (b - a) * part)
 
 
-def _effective_samples(
-    visits: Sequence[NDArray[np.float64]], point: float, share: float
-) -> tuple[float, float]:
-    """Return how many independent samples the visits' sorted samples are worth, never more than there are.
+def _effective_samples(visits: Sequence[Array], points: Array, shares: Array) -> tuple[Array, Array]:
+    """Return how many independent samples the visits' sorted samples are worth, never more than there are,
+    for each point, which lies at that share of them.
 
     The first figure is the estimate, for an interval that leaves as much to each side; the second is what
     they are worth with 95 % confidence, given that a variance between few visits is itself uncertain.
     """
     sizes = np.array([len(visit) for visit in visits], dtype=float)
-    below = np.array([visit.searchsorted(point, side="right") for visit in visits], dtype=float)
-    total, count = sizes.sum(), len(visits)
-    residuals = (below - below.sum() / total * sizes) / total
-    variance = count / (count - 1) * float((residuals**2).sum())
-    if variance == 0:
-        return float(total), float(total)
-    worth = share * (1 - share) / total / variance
+    # A row for each point: a row's sum is rounded as that of an array of its own.
+    below = np.stack([visit.searchsorted(points, side="right") for visit in visits], axis=1).astype(float)
+    total, count = float(sizes.sum()), len(visits)
+    residuals = (below - below.sum(axis=1, keepdims=True) / total * sizes) / total
+    variances = count / (count - 1) * (residuals**2).sum(axis=1)
+    alike = np.full(len(points), np.inf)
+    worth = np.divide(shares * (1 - shares) / total, variances, out=alike, where=variances > 0)
+    degrees, least = _lost_by_variance(total, count)
+    return total * np.minimum(1.0, worth * degrees), total * np.minimum(1.0, worth * least)
+
+
+@cache
+def _lost_by_variance(total: float, count: int) -> tuple[float, float]:
+    """Return what samples lose of their worth because a variance between a count of visits is uncertain."""
     tail = (1 + CONFIDENCE) / 2
     degrees = (float(stdtrit(total - 1, tail)) / float(stdtrit(count - 1, tail))) ** 2
-    least = float(chdtri(count - 1, CONFIDENCE)) / (count - 1)
-    return float(total * min(1.0, worth * degrees)), float(total * min(1.0, worth * least))
+    return degrees, float(chdtri(count - 1, CONFIDENCE)) / (count - 1)
 
 
 # ---------------------------------------------------------------- accuracy

@@ -5,6 +5,7 @@ Decides nothing and formats nothing but warnings; `choose` decides.
 
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,12 +20,12 @@ from perftool.analysis.evidence import (
     filed,
     gather,
     gather_again,
-    median_latency_ms,
     most_executed,
     plan_of,
     throughput_fps,
 )
-from perftool.analysis.headroom import rooflines_of, under
+from perftool.analysis.headroom import Limited, rooflines_of, under
+from perftool.analysis.latencies import Latencies, drift_inside, latencies_of, medians_by_round, percentiles
 from perftool.analysis.layers import layer_profiles
 from perftool.analysis.open_load import rate_points
 from perftool.analysis.result import (
@@ -32,8 +33,6 @@ from perftool.analysis.result import (
     Again,
     ConfigurationResult,
     Dropped,
-    Latency,
-    LatencyIntervals,
     Requested,
     Series,
     Status,
@@ -80,8 +79,7 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     rooflines = rooflines_of(records)
     for configuration in everything:
         found = evidence[configuration.id]
-        result = _result(configuration, found, left_out, compared, dropped.get(configuration.id))
-        limited = under(result, _series(found), found, rooflines)
+        limited = _limited(configuration, found, left_out, compared, dropped.get(configuration.id), rooflines)
         results.append((configuration, limited.result))
         series[configuration.id] = limited.series
         placed += [limited.placed] if limited.placed else []
@@ -90,7 +88,9 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         run=run_info(run, name, planned, evidence),
         host=run.header.host,
         configurations=tuple(
-            msgspec.structs.replace(result, warnings=(*result.warnings, *slow.get(one.id, ())))
+            msgspec.structs.replace(result, warnings=(*result.warnings, *told))
+            if (told := slow.get(one.id))
+            else result
             for one, result in results
             if not one.baseline
         ),
@@ -133,8 +133,7 @@ def _again(
         evidence = {one.id: (one, gather_again(files, one, rounds)) for one in everything if one.id in named}
         visits = [visit for _, seen in evidence.values() for visit in seen.visits]
         limited = {
-            name: under(_result(one, seen, {}, compared, None), _series(seen), seen, rooflines)
-            for name, (one, seen) in evidence.items()
+            name: _limited(one, seen, {}, compared, None, rooflines) for name, (one, seen) in evidence.items()
         }
         found[id] = Again(
             visits=len(visits),
@@ -148,14 +147,43 @@ def _again(
 # ---------------------------------------------------------------- one configuration
 
 
-def _series(found: Evidence) -> Series:
+def _limited(
+    configuration: Configuration,
+    found: Evidence,
+    left_out: dict[str, str],
+    compared: _Compared,
+    dropped: Dropped | None,
+    rooflines: Mapping[str, Roofline],
+) -> Limited:
+    """Summarize one configuration, under its device's roofline."""
+    timed = _timed(found)
+    series = _series(found, timed)
+    result = _result(configuration, found, timed, series, left_out, compared, dropped)
+    return under(result, series, found, rooflines)
+
+
+class _Timed(NamedTuple):
+    """The latencies of a configuration under each closed load."""
+
+    closed: Latencies
+    sync: Latencies
+    end_to_end: Latencies
+
+
+def _timed(found: Evidence) -> _Timed:
+    closed = latencies_of(found.closed)
+    sync = closed if found.sync is found.closed else latencies_of(found.sync)
+    return _Timed(closed=closed, sync=sync, end_to_end=latencies_of(found.end_to_end))
+
+
+def _series(found: Evidence, timed: _Timed) -> Series:
     return Series(
         throughput_fps=by_round(found.closed, throughput_fps),
-        latency_ms=by_round(found.closed, median_latency_ms),
-        latency_sync_ms=by_round(found.sync, median_latency_ms),
+        latency_ms=medians_by_round(timed.closed),
+        latency_sync_ms=medians_by_round(timed.sync),
         end_to_end_fps=by_round(found.end_to_end, throughput_fps),
         energy_j=_energy_by_round(found.closed),
-        quantiles_ms=stats.quantiles(_milliseconds(found.closed)),
+        quantiles_ms=stats.quantiles(timed.closed.pooled),
         disturbed=frozenset(
             visit.round for visit in (*found.closed, *found.sync, *found.end_to_end) if disturbed(visit)
         ),
@@ -165,6 +193,8 @@ def _series(found: Evidence) -> Series:
 def _result(
     configuration: Configuration,
     found: Evidence,
+    timed: _Timed,
+    series: Series,
     left_out: dict[str, str],
     compared: _Compared,
     dropped: Dropped | None,
@@ -175,11 +205,11 @@ def _result(
     status, reason = _status(configuration, found, left_out)
     under = [visit for visit in found.visits if isinstance(visit.load, Closed)]
     speeds = [throughput_fps(visit) for visit in found.closed]
-    latency, intervals = _latency(found.closed)
-    alone = (latency, intervals) if found.sync is found.closed else _latency(found.sync)
+    latency, intervals = percentiles(timed.closed)
+    alone = (latency, intervals) if timed.sync is timed.closed else percentiles(timed.sync)
     latency_sync, sync_intervals = alone
     end_to_end = [throughput_fps(visit) for visit in found.end_to_end]
-    inside = _drift_inside(found.closed)
+    inside = drift_inside(found.closed)
     cold = [one.compile_ns for one in found.compiled if not one.loaded_from_cache]
     return ConfigurationResult(
         id=configuration.id,
@@ -198,10 +228,8 @@ def _result(
         latency_intervals_ms=intervals,
         latency_sync_intervals_ms=sync_intervals,
         end_to_end_fps=stats.median_estimate(end_to_end) if end_to_end else None,
-        end_to_end_ratio=stats.paired_ratio(
-            by_round(found.end_to_end, throughput_fps), by_round(found.closed, throughput_fps)
-        ),
-        latency_end_to_end_ms=_latency(found.end_to_end)[0],
+        end_to_end_ratio=stats.paired_ratio(series.end_to_end_fps, series.throughput_fps),
+        latency_end_to_end_ms=percentiles(timed.end_to_end)[0],
         peak_rss_mb=_most_mb(_peaks(found)),
         compile_rss_mb=_most_mb([one.compile_rss_bytes for one in found.compiled]),
         load_rss_mb=_most_mb(_under_load(found)),
@@ -257,25 +285,6 @@ def _requested(configuration: Configuration, compiled: Compiled | None) -> Reque
     )
 
 
-def _latency(visits: Sequence[Visited]) -> tuple[Latency | None, LatencyIntervals | None]:
-    if not visits:
-        return None, None
-    samples = _milliseconds(visits)
-    pooled = stats.pooled(samples)
-    found = {percentile: stats.percentile_of(pooled, percentile) for percentile in (50, 90, 95, 99)}
-    points = {key: estimate.point if estimate else None for key, estimate in found.items()}
-    count = sum(len(visit) for visit in samples)
-    mean = sum(sum(visit) for visit in samples) / count
-    return (
-        Latency(p50=points[50], p90=points[90], p95=points[95], p99=points[99], mean=mean, n=count),
-        LatencyIntervals(p50=found[50], p90=found[90], p95=found[95], p99=found[99]),
-    )
-
-
-def _milliseconds(visits: Sequence[Visited]) -> list[list[float]]:
-    return [[value / NS_PER_MS for value in visit.latencies_ns] for visit in visits]
-
-
 def _peaks(found: Evidence) -> list[int | None]:
     peaks = [one.peak_rss_bytes for one in found.compiled]
     peaks += [one.peak_rss_bytes for one in found.visits]
@@ -311,12 +320,6 @@ def _energy_j(visits: Sequence[Visited]) -> Estimate | None:
 def _energy_by_round(visits: Sequence[Visited]) -> dict[int, float]:
     """Return the joules per image of each round; what drew nothing that the counter shows is left out."""
     return stats.by_round([(round, joules) for round, joules in _energies_j(visits) if joules > 0])
-
-
-def _drift_inside(visits: Sequence[Visited]) -> Estimate | None:
-    """Return the latency of a visit's second half over that of its first, over all visits."""
-    ratios = [stats.halves_ratio(visit.latencies_ns) for visit in visits if len(visit.latencies_ns) > 1]
-    return stats.median_estimate(ratios) if ratios else None
 
 
 def _first_inference_ms(found: Evidence) -> float | None:

@@ -21,6 +21,7 @@ from perftool.analysis.stats import (
     paired_change,
     paired_ratio,
     percentile_estimate,
+    pooled,
     quantiles,
     ratio_of_independent,
     samples_needed,
@@ -149,10 +150,10 @@ def test_a_percentile_that_the_samples_cannot_carry_is_none() -> None:
 
 def test_a_distribution_ends_where_its_samples_carry_no_more() -> None:
     def carried(count: int) -> list[float]:
-        found = quantiles([[float(value) for value in range(count)]])
+        found = quantiles(pooled([[float(value) for value in range(count)]]))
         return [share for share, value in zip(SHARES, found, strict=True) if value is not None]
 
-    assert quantiles([]) == quantiles([[1.0] * 10]) == ()
+    assert quantiles(pooled([])) == quantiles(pooled([[1.0] * 10])) == ()
     assert carried(11) == [0.5]
     assert carried(130) == [share for share in SHARES if 0.05 <= share <= 0.95]
     assert carried(661)[-1] < 0.99 and carried(662) == list(SHARES)
