@@ -106,9 +106,10 @@ def _cost(box: Bbox, covered: Boxes, frame: Bbox) -> float:
 
 def _overlap(one: Bbox, others: Boxes) -> float:
     """Return the area that a box shares with others, all together."""
-    low = np.maximum(one.extents[:2], others[:, :2])
-    high = np.minimum(one.extents[2:], others[:, 2:])
-    return float(np.clip(high - low, 0, None).prod(axis=1).sum())
+    left, low, right, high = others.T
+    width = np.minimum(one.x1, right) - np.maximum(one.x0, left)
+    height = np.minimum(one.y1, high) - np.maximum(one.y0, low)
+    return float((np.maximum(width, 0) * np.maximum(height, 0)).sum())
 
 
 def _align(label: Text, dx: int, dy: int, across: float, up: float) -> None:

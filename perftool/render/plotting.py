@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -31,6 +32,8 @@ STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "svg.hashsalt": "perftool",
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
 }
 
 
@@ -67,7 +70,7 @@ def styled() -> Iterator[None]:
 def saved(figure: Figure, name: str) -> dict[str, bytes]:
     """Return a figure as PNG and SVG by file name; the same figure gives the same bytes."""
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout stands; saving would work it out again
+    figure.set_layout_engine(None)  # The layout stands; saving would draw once more to work it out again.
     kinds: dict[str, dict[str, None]] = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None},
@@ -120,13 +123,28 @@ def draw_points(axes: Axes, points: Sequence[Drawn]) -> None:
         looks.setdefault((point[0].precision, point[3]), []).append(point)
     for (precision, faint), members in looks.items():
         if not faint:
-            lines = [line for _, x, y, _ in members for line in interval_lines(x, y)]
-            colour = LOOKS[precision].colour
-            axes.add_collection(
-                LineCollection(lines, colors=colour, lw=1.0, alpha=0.4, zorder=2, rasterized=True)
-            )
+            _draw_intervals(axes, members, LOOKS[precision].colour)
         at = [(x.point, y.point) for _, x, y, _ in members if x is not None and y is not None]
         _mark(axes, precision, at, faint=faint, rasterized=True)
+
+
+def _draw_intervals(axes: Axes, points: Sequence[Drawn], colour: str) -> None:
+    """Draw the intervals of a crowd. They are brought onto the scale of the axes once: left to matplotlib
+    each of thousands of lines would be again, whenever anything is laid out or drawn.
+    """
+    ends = np.array([line for _, x, y, _ in points for line in interval_lines(x, y)]).reshape(-1, 2)
+    axes.update_datalim(ends)
+    lines = LineCollection(
+        list(axes.transScale.transform(ends).reshape(-1, 2, 2)),
+        transform=axes.transLimits + axes.transAxes,
+        colors=colour,
+        lw=1.0,
+        alpha=0.4,
+        zorder=2,
+        rasterized=True,
+    )
+    lines.set_in_layout(False)  # They lie inside the axes.
+    axes.add_collection(lines, autolim=False)
 
 
 def draw_point(

@@ -5,16 +5,18 @@ import xml.etree.ElementTree as ElementTree
 
 import matplotlib
 import msgspec
+import numpy as np
 import pytest
 from journals import EVALUATIONS, Journal, Measured, forty, nine, three
 from matplotlib.text import Annotation
 
+from perftool.analysis import metrics
 from perftool.analysis.choose import choose
 from perftool.analysis.result import Dropped
 from perftool.analysis.summary import summarize
 from perftool.journal import Run
 from perftool.render.plots import batch_and_streams, draw, throughput_against_latency
-from perftool.render.plotting import STYLE
+from perftool.render.plotting import STYLE, interval_lines
 from perftool.spec import Limits
 
 NAMES = ["throughput_latency", "batch_streams", "accuracy_speedup"]
@@ -94,6 +96,19 @@ def test_a_crowd_is_drawn_together_and_only_its_best_are_labelled() -> None:
     axes = figure.axes[0]
     assert len(axes.lines) < 10 and len(axes.collections) <= 5
     assert sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() != "None") >= len(crowd)
+    drawn = np.concatenate(
+        [lines.get_transform().transform(np.concatenate(lines.get_segments())) for lines in axes.collections]
+    )
+    intervals = [
+        line
+        for one in (*crowd, *summary.baselines)
+        for line in interval_lines(metrics.LATENCY[50].read(one), metrics.THROUGHPUT.read(one))
+    ]
+    meant = axes.transData.transform(np.array(intervals).reshape(-1, 2))
+    assert len(intervals) > 2 * 600
+    assert np.allclose(sorted(drawn.tolist()), sorted(meant.tolist()))
+    left, low, right, high = axes.bbox.extents
+    assert (drawn >= (left, low)).all() and (drawn <= (right, high)).all(), "the axes make room for them"
 
 
 def test_nothing_measured_is_no_picture() -> None:
