@@ -51,7 +51,7 @@ class Candidates(Struct, frozen=True, kw_only=True):
 
     `simple` ranks them by simplicity (equals share a rank), `order` by simplicity and then by id. `beaten_by`
     is what a race says beat each, as a row here, or FREE or ALWAYS. `ratios` gives the ratios over a
-    candidate, `known` what was worked out already.
+    candidate, `known` what was worked out already, `columns` the figures that were read already.
     """
 
     results: tuple[ConfigurationResult, ...]
@@ -60,6 +60,7 @@ class Candidates(Struct, frozen=True, kw_only=True):
     beaten_by: Index
     ratios: Callable[[int], Ratios]
     known: dict[int, Against]
+    columns: dict[Metric, Array]
 
 
 class Pick(Struct, frozen=True, kw_only=True):
@@ -92,6 +93,7 @@ def candidates_of(summary: Summary, objective: Objective, metric: Metric) -> Can
         beaten_by=_beaten_by(summary, results, raced=raced),
         ratios=_ratios(summary, metric, results),
         known={},
+        columns={},
     )
 
 
@@ -114,8 +116,11 @@ def _beaten_by(summary: Summary, results: Sequence[ConfigurationResult], *, race
 
 def column(candidates: Candidates, metric: Metric) -> Array:
     """Return the candidates' figures of a metric, nan where one has none."""
-    values = (metric.value(one) for one in candidates.results)
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
+    if metric not in candidates.columns:
+        values = (metric.value(one) for one in candidates.results)
+        found = np.array([np.nan if value is None else value for value in values], dtype=float)
+        candidates.columns[metric] = found
+    return candidates.columns[metric]
 
 
 def keeping(metric: Metric, values: Array, bound: float) -> Mask:

@@ -135,29 +135,27 @@ def _could_lead(
     """
     figures = _oriented(among, offered)
     steady = ~rows_of(among, tried)
-    ahead: dict[int, list[int]] = {FREE: []}
     could: list[int] = []
+    beaten = np.zeros(len(among.results), dtype=bool)
     for row, by in enumerate(among.beaten_by.tolist()):
-        mine = figures[row]
-        if by == ALWAYS or (by >= 0 and steady[by] and (figures[by] >= mine).all()):
-            continue
-        before = ahead[FREE] if by == FREE else ahead[FREE] + ahead.setdefault(by, [])
-        if (figures[before] >= mine).all(axis=1).any():
+        mine = figures[:, row]
+        if beaten[row] or by == ALWAYS or (by >= 0 and steady[by] and (figures[:, by] >= mine).all()):
             continue
         could.append(row)
         if len(could) > most:
             return None
         if steady[row]:
-            ahead[by].append(row)
+            behind = (figures <= mine[:, None]).all(axis=0)
+            beaten |= behind if by == FREE else behind & (among.beaten_by == by)
     return could
 
 
 def _oriented(among: Candidates, offered: Sequence[Metric]) -> Array:
-    """Return the candidates' figures, a column for each metric, larger is better; minus infinity for none."""
-    figures = np.full((len(among.results), len(offered)), -np.inf)
+    """Return the candidates' figures, a row for each metric, larger is better; minus infinity for none."""
+    figures = np.full((len(offered), len(among.results)), -np.inf)
     for at, metric in enumerate(offered):
         values = column(among, metric) * (1.0 if metric.better == "higher" else -1.0)
-        figures[:, at] = np.where(np.isnan(values), -np.inf, values)
+        figures[at] = np.where(np.isnan(values), -np.inf, values)
     return figures
 
 

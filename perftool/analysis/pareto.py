@@ -53,16 +53,11 @@ def front(results: Sequence[ConfigurationResult], metrics: Sequence[Metric] = TR
 def undominated(points: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which rows no other row dominates; columns are metrics, larger is better.
 
-    A row that dominates another comes before it in descending order, so each is only held against those
-    before it that were kept.
+    A row that dominates another comes before it in descending order, so only those that nothing before them
+    dominates are held against the rest.
     """
-    kept = np.zeros(len(points), dtype=bool)
-    front = np.empty_like(points)
-    count = 0
-    for row in np.lexsort(points.T[::-1])[::-1] if points.size else range(len(points)):
-        ahead, point = front[:count], points[row]
-        if not ((ahead >= point).all(axis=1) & (ahead > point).any(axis=1)).any():
-            kept[row] = True
-            front[count] = point
-            count += 1
-    return kept
+    beaten = np.zeros(len(points), dtype=bool)
+    for row in np.lexsort(points.T[::-1])[::-1] if points.size else ():
+        if not beaten[row]:
+            beaten |= (points <= points[row]).all(axis=1) & (points < points[row]).any(axis=1)
+    return ~beaten

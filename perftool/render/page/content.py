@@ -155,7 +155,10 @@ def _plain(found: Any) -> Any:
         return plain(found)
     if isinstance(found, dict):
         return {plain(key): _plain(value) for key, value in found.items()}
-    return [_plain(one) for one in found] if isinstance(found, list | tuple) else found
+    if isinstance(found, list | tuple):
+        # Most of what there is are columns of figures, which need no look.
+        return [one if one is None or isinstance(one, float) else _plain(one) for one in found]
+    return found
 
 
 def _gathered(summary: Summary, recommendation: Recommendation) -> Content:
