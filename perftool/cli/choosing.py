@@ -10,13 +10,14 @@ from perftool.cli.folder import sized
 from perftool.cli.jobs import run_job
 from perftool.cli.options import run_folder
 from perftool.cli.outcome import insist
-from perftool.deploy.choice import MODEL, Choice
+from perftool.deploy.choice import MODEL, WEIGHTS, Choice, Copy
 from perftool.errors import InputError, UsageError
 from perftool.images.dataset import class_names
 from perftool.images.labels import WITH_BACKGROUND
 from perftool.images.textures import CLASS_NAMES, FIRST_LABEL
 from perftool.job import Inspect, Rewrite
 from perftool.journal import Header, ModelIdentity, Run
+from perftool.model.entries import Meta, verified
 from perftool.published.catalogue import known, names
 from perftool.record import Inspected, Prepared, Written
 from perftool.spec import Dataset, Geometry, Profile
@@ -39,11 +40,12 @@ def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bo
     summary = summarize(run, name=folder.resolve().name)
     result, confirmed = _result(summary, run.header.profile, configuration)
     made = {one.id: one for one in plan_of(run).configurations}[result.id]
-    source = _model_file(run, made.weight_format, folder)
-    ports = run_job(Inspect(path=str(source)), Inspected)
+    xml, bin = _model_file(run, made.weight_format, folder)
+    ports = run_job(Inspect(path=xml.source), Inspected)
     if rebatched and made.batch != 1:
-        job = Rewrite(source=str(source), batch=made.batch, output=str(work / MODEL))
-        source = Path(run_job(job, Written).path)
+        job = Rewrite(source=xml.source, batch=made.batch, output=str(work / MODEL))
+        written = Path(run_job(job, Written).path)
+        xml, bin = sized(written), sized(written.with_suffix(".bin"))
     model = run.header.model
     return Choice(
         run=summary.run,
@@ -56,8 +58,8 @@ def gather(folder: Path, configuration: str | None, work: Path, *, rebatched: bo
         default_precision=default_precision(summary, made.device),
         input=ports.input,
         output=ports.output,
-        xml=sized(source),
-        bin=sized(source.with_suffix(".bin")),
+        xml=xml,
+        bin=bin,
         geometry=_geometry(run.header.profile),
         labels=labels(run.header, ports.output.shape[-1]),
     )
@@ -85,8 +87,12 @@ def _result(
     return result, summary.again[wanted].results[wanted] if holds and wanted == recommendation.id else None
 
 
-def _model_file(run: Run, weight_format: str, folder: Path) -> Path:
-    """Return the model file in the cache; raise InputError, saying how to make it again, where it is not."""
+def _model_file(run: Run, weight_format: str, folder: Path) -> tuple[Copy, Copy]:
+    """Return the model file in the cache and its weights, checked by what the cache knows of them.
+
+    What was measured is what the cache was written with: the journal holds its key and size, the entry its
+    parts' SHA-256. Raises InputError, saying how to make the file again, where it is not there or not that.
+    """
     found = [
         entry.record
         for entry in run.entries
@@ -96,10 +102,25 @@ def _model_file(run: Run, weight_format: str, folder: Path) -> Path:
     if not found:
         raise InputError(f"{folder}: the run has no {weight_format} model file; {again}")
     path = model_path(found[-1])
-    for part in (path, path.with_suffix(".bin")):
-        if not part.is_file():
-            raise InputError(f"{part}: the run's {weight_format} model is not in the cache any more; {again}")
-    return path
+    if not path.exists():
+        raise InputError(f"{path}: the run's {weight_format} model is not in the cache any more; {again}")
+    meta = verified(path.parent)
+    if meta is None or not _was_measured(meta, found[-1]):
+        raise InputError(
+            f"{path.parent}: the run's {weight_format} model is damaged in the cache, and not what was "
+            f"measured: remove that folder, then {again}"
+        )
+    xml, bin = (
+        Copy(source=str(path.with_name(name)), sha256=meta.parts[name].sha256, bytes=meta.parts[name].bytes)
+        for name in (MODEL, WEIGHTS)
+    )
+    return xml, bin
+
+
+def _was_measured(meta: Meta, prepared: Prepared) -> bool:
+    """Tell whether an entry is the one that a journal names, by its key and size."""
+    size = sum(part.bytes for part in meta.parts.values())
+    return meta.ingredients.key == prepared.key and size == prepared.file_bytes
 
 
 def licence(model: ModelIdentity) -> str | None:

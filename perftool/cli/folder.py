@@ -20,6 +20,10 @@ OURS = frozenset(
 )
 
 
+#: How much of a file is in memory at once while it is copied, in bytes.
+_PIECE = 1 << 20
+
+
 def check_folder(folder: Path, *, force: bool) -> None:
     """Raise UsageError for a folder that must not be written to: there, and not empty.
 
@@ -87,10 +91,14 @@ def sized(path: Path) -> Copy:
 
 
 def _copy(content: Copy, path: Path) -> None:
-    """Copy a file without reading it into memory, and see that the copy is what was promised."""
-    shutil.copyfile(content.source, path)
-    if sized(path).sha256 != content.sha256:
-        raise InputError(f"{content.source}: changed while it was copied; export again")
+    """Copy a file piece by piece, and see that what was copied is what was promised."""
+    digest = hashlib.sha256()
+    with open(content.source, "rb") as source, path.open("wb") as copy:
+        while piece := source.read(_PIECE):
+            digest.update(piece)
+            copy.write(piece)
+    if digest.hexdigest() != content.sha256:
+        raise InputError(f"{content.source}: changed while it was exported; export again")
 
 
 def _replace(target: Path, fresh: Path, old: Path) -> None:

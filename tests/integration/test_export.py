@@ -1,13 +1,15 @@
 """Exports of a real run of the tiny model, tried for real as far as this machine allows."""
 
+import hashlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -290,3 +292,67 @@ def test_a_model_file_that_left_the_cache_is_said_with_how_to_make_it_again(
     assert done.returncode == 3
     assert f"perftool sweep --resume {finished[0]}" in one_line(done)
     assert not (tmp_path / "d").exists()
+
+
+@pytest.fixture
+def int8_entry(finished: Finished, environment: dict[str, str]) -> Iterator[Path]:
+    """Return the cache entry of the run's INT8 model, to be damaged; it is as before afterwards."""
+    records = [
+        json.loads(line)["record"] for line in (finished[0] / "journal.jsonl").open() if '"key"' in line
+    ]
+    (path,) = {record["path"] for record in records if record.get("weight_format") == "int8"}
+    entry = (Path(environment["XDG_CACHE_HOME"]) / "perftool" / "models" / path).parent
+    whole = {part: part.read_bytes() for part in entry.iterdir()}
+    yield entry
+    for part, content in whole.items():
+        part.write_bytes(content)
+
+
+@pytest.mark.parametrize("id", ["cpu-int8-b1-s1", "cpu-int8-b4-sauto"])
+def test_a_damaged_file_in_the_cache_is_never_exported_as_what_was_measured(
+    refused: Command, finished: Finished, int8_entry: Path, tmp_path: Path, id: str
+) -> None:
+    def flip_a_bit(name: str) -> None:
+        content = (int8_entry / name).read_bytes()
+        (int8_entry / name).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+
+    def cut(name: str) -> None:
+        (int8_entry / name).write_bytes((int8_entry / name).read_bytes()[:-100])
+
+    def resize_in_meta(name: str) -> None:
+        meta = json.loads((int8_entry / name).read_text())
+        (int8_entry / "model.bin").write_bytes(b"other weights")
+        digest = hashlib.sha256(b"other weights").hexdigest()
+        meta["parts"]["model.bin"] = {"bytes": len(b"other weights"), "sha256": digest}
+        (int8_entry / name).write_text(json.dumps(meta))
+
+    for damage, name in (
+        *((flip_a_bit, "model.bin"), (cut, "model.bin"), (cut, "model.xml"), (cut, "meta.json")),
+        *((Path.unlink, "model.bin"), (Path.unlink, "meta.json"), (resize_in_meta, "meta.json")),
+    ):
+        before = {part: part.read_bytes() for part in int8_entry.iterdir()}
+        damage(int8_entry / name if damage is Path.unlink else name)  # type: ignore[arg-type]
+        done = refused("export", finished[0], "--to", tmp_path / "d", "-f", "openvino", "--config", id)
+        assert done.returncode == 3, (damage, name)
+        said = one_line(done)
+        assert str(int8_entry) in said and "damaged" in said
+        assert f"remove that folder, then perftool sweep --resume {finished[0]}" in said
+        assert list(tmp_path.iterdir()) == []
+        for part, content in before.items():
+            part.write_bytes(content)
+
+
+def test_a_damaged_file_is_made_again_as_the_message_says(
+    perftool: Command, finished: Finished, int8_entry: Path, tmp_path: Path
+) -> None:
+    whole = (int8_entry / "model.bin").read_bytes()
+    (int8_entry / "model.bin").write_bytes(whole[:-1])
+    run = Path(shutil.copytree(finished[0], tmp_path / "run"))
+    export = ("export", run, "--to", tmp_path / "d", "-f", "openvino", "--config", "cpu-int8-b1-s1")
+    assert perftool(*export).returncode == 3
+    shutil.rmtree(int8_entry)
+    resumed = perftool("sweep", "--resume", run)
+    assert resumed.returncode == 0, resumed.stderr
+    done = perftool(*export)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "d" / "model.bin").read_bytes() == whole
