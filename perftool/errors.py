@@ -9,6 +9,7 @@
     ├── RegressionError          7  a run is worse than the one it is compared with, by more than the bound
     ├── ClaimError               8  a bundle's claim was measured again, and not confirmed
     ├── DisagreementError        9  two models differ by more than the bound
+    ├── UndecidedError          10  a bundle's claim was measured again, too disturbed to decide on it
     └── InterruptedRunError    130  stopped by the user; what was measured is kept
 
 An error's text is one line: what is wrong, where, what to do; `one_line` and `last_line` make one of what a
@@ -70,6 +71,12 @@ class DisagreementError(PerftoolError):
     """Say that two models differ by more than the bound allows."""
 
     exit_code = 9
+
+
+class UndecidedError(PerftoolError):
+    """Say that what was measured again decides nothing on what a bundle claims; to be tried again."""
+
+    exit_code = 10
 
 
 class InterruptedRunError(PerftoolError):

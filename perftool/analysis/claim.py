@@ -1,4 +1,4 @@
-"""Hold a claim against what was measured again: confirmed, better, worse, or not to be compared.
+"""Hold a claim against what was measured again: confirmed, better, worse, not decided, or not to be compared.
 
 The rules are those of docs/deployment.md, "Verifying". Measures nothing and formats nothing but sentences.
 """
@@ -23,6 +23,9 @@ BAND = 0.05
 #: A confirmed ratio whose interval reaches further than this to the worse side leaves something open.
 WIDE = 0.10
 
+#: The rounds without foreign load that a claim takes to be refused: as many as an interval does.
+QUIET = 6
+
 #: What a machine is, as far as figures go. Kernel, memory and Python do not count.
 IDENTITY = (
     *("cpu", "isa", "cores_usable", "cores_physical", "cores_logical", "smt"),
@@ -32,7 +35,7 @@ IDENTITY = (
 #: The figures that a claim stands or falls with; the others are shown.
 DECISIVE = ("throughput", "latency_p50")
 
-Verdict = Literal["confirmed", "better", "worse"]
+Verdict = Literal["confirmed", "better", "worse", "not decided", "not comparable"]
 
 
 class Figures(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,11 +60,11 @@ class Compared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Checked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A claim, checked. `differences` are why its figures cannot be compared; `reasons` why it is worse.
 
-    `open` is what a confirmed claim leaves open, since the visits differ much. `visits` speak, `disturbed`
-    of them under foreign load.
+    `open` is what was not decided, and what a confirmed claim leaves open. `visits` speak, `disturbed` of
+    them under foreign load.
     """
 
-    verdict: Verdict | Literal["not comparable"]
+    verdict: Verdict
     differences: tuple[str, ...]
     reasons: tuple[str, ...]
     open: tuple[str, ...]
@@ -74,7 +77,7 @@ class Checked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def figures(compiled: Compiled, visits: Sequence[Visited]) -> Figures:
     """Return the figures of visits under the closed load, of which there is at least one."""
-    heard = speaking(visits, Closed)
+    heard = _heard(visits)
     samples = [[value / NS_PER_MS for value in visit.latencies_ns] for visit in heard]
     p50, p90, p95, p99 = (stats.percentile_estimate(samples, percentile) for percentile in (50, 90, 95, 99))
     most = max(compiled.executed, key=lambda one: (one.flops, one.kernels), default=None)
@@ -88,28 +91,51 @@ def figures(compiled: Compiled, visits: Sequence[Visited]) -> Figures:
 def check(
     claimed: Figures, measured: Figures, differences: Sequence[str], visits: Sequence[Visited]
 ) -> Checked:
-    """Hold a claim against a measurement; with any difference that counts nothing is confirmed or refused."""
+    """Hold a claim against a measurement; with any difference that counts nothing is confirmed or refused.
+
+    Foreign load only slows: where too few visits are free of it, what is slower than claimed is not decided.
+    """
+    heard = _heard(visits)
+    loaded = sum(disturbed(visit) for visit in heard)
     compared = _compared(claimed, measured)
-    reasons = [_worse(one) for one in compared if one.verdict == "worse" and one.name in DECISIVE]
-    ran, claims = measured.executed_precision, claimed.executed_precision
-    if ran != claims:
-        reasons.append(
-            f"it ran in {ran or 'an unknown precision'}, not in {claims or 'one that was claimed'}"
-        )
+    decisive = tuple(one for one in compared if one.name in DECISIVE)
+    slower = tuple(_worse(one) for one in decisive if one.verdict == "worse")
+    doubtful = tuple(_worse(one) for one in decisive if _behind(one)) if loaded else ()
+    reasons = (*(() if loaded else slower), *_other_precision(claimed, measured))
     better = any(one.verdict == "better" for one in compared if one.name == "throughput")
-    heard = speaking(visits, Closed)
-    verdict: Verdict = "worse" if reasons else "better" if better else "confirmed"
+    verdict: Verdict = "better" if better else "confirmed"
+    if reasons or doubtful:
+        verdict = "worse" if reasons else "not decided"
     return Checked(
         verdict="not comparable" if differences else verdict,
         differences=tuple(differences),
-        reasons=tuple(reasons),
-        open=tuple(said for one in compared if one.name in DECISIVE and (said := _open(one))),
+        reasons=reasons,
+        open=doubtful or tuple(said for one in decisive if (said := _open(one))),
         compared=compared,
-        executed_claimed=claims,
-        executed_measured=ran,
+        executed_claimed=claimed.executed_precision,
+        executed_measured=measured.executed_precision,
         visits=len(heard),
-        disturbed=sum(disturbed(visit) for visit in heard),
+        disturbed=loaded,
     )
+
+
+def _heard(visits: Sequence[Visited]) -> tuple[Visited, ...]:
+    """Return the visits that speak: those free of foreign load, where they are enough to decide by."""
+    heard = speaking(visits, Closed)
+    quiet = tuple(visit for visit in heard if not disturbed(visit))
+    return quiet if len(quiet) >= QUIET else heard
+
+
+def _behind(one: Compared) -> bool:
+    """Tell whether a figure is worse than its claim by more than the band, whatever its interval."""
+    return abs(one.ratio.point - 1) > BAND and (one.ratio.point > 1) == (one.name != "throughput")
+
+
+def _other_precision(claimed: Figures, measured: Figures) -> tuple[str, ...]:
+    ran, claims = measured.executed_precision, claimed.executed_precision
+    if ran == claims:
+        return ()
+    return (f"it ran in {ran or 'an unknown precision'}, not in {claims or 'one that was claimed'}",)
 
 
 def host_differences(claimed: HostInfo, here: HostInfo) -> tuple[str, ...]:

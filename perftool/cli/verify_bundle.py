@@ -28,7 +28,7 @@ def verify(
     """Check every file of a bundle, and measure its claim again here."""
     from perftool.cli.bundle import model_of, read_bundle
     from perftool.cli.output import print_json, print_rich
-    from perftool.errors import ClaimError, InterruptedRunError
+    from perftool.errors import InterruptedRunError
     from perftool.render.claim import claim_view
     from perftool.sweep.revisiting import Effort
 
@@ -43,17 +43,20 @@ def verify(
         print_json(checked)
     else:
         print_rich(*claim_view(checked, manifest.configuration.id, len(manifest.files)))
+    decide(checked)
+
+
+def decide(checked: "Checked") -> None:
+    """Raise ClaimError for a claim that is refused, UndecidedError for one that nothing is known of."""
+    from perftool.errors import ClaimError, UndecidedError
+
     if checked.verdict == "worse":
-        raise ClaimError(f"claim not confirmed: {'; '.join(checked.reasons)}{_doubt(checked)}")
-
-
-def _doubt(checked: "Checked") -> str:
-    """Say what speaks against the measurement itself."""
-    if not checked.disturbed:
-        return ""
-    return (
-        f" ({checked.disturbed} of {checked.visits} visits disturbed by other load: repeat when it is gone)"
-    )
+        raise ClaimError(f"claim not confirmed: {'; '.join(checked.reasons)}")
+    if checked.verdict == "not decided":
+        raise UndecidedError(
+            f"claim not decided: {checked.disturbed} of {checked.visits} visits disturbed by other load "
+            f"({'; '.join(checked.open)}); repeat when it is gone, or with more --visits"
+        )
 
 
 def _measured(manifest: "Manifest", model: Path, effort: "Effort") -> "Checked":

@@ -15,6 +15,7 @@ _SENTENCES = {
     "confirmed": "confirmed: what is claimed is what is measured here",
     "better": "better: more than what is claimed is measured here",
     "worse": "not confirmed: less than what is claimed is measured here",
+    "not decided": "not decided: less than what is claimed is measured here, while other load ran",
     "not comparable": "not comparable: these are figures of another machine, and neither confirm nor refuse",
 }
 
@@ -27,7 +28,7 @@ def claim_view(checked: Checked, configuration: str, files: int) -> tuple[Render
     for heading in ("claimed", "measured here", "ratio", ""):
         table.add_column(heading, justify="right")
     for one in checked.compared:
-        table.add_row(*_row(one, comparable=not checked.differences))
+        table.add_row(*_row(one, decided=checked.verdict not in ("not comparable", "not decided")))
     table.add_row("runs in", checked.executed_claimed or "-", checked.executed_measured or "-", "", "")
     lines = [
         _SENTENCES[checked.verdict],
@@ -44,12 +45,12 @@ def _visits(checked: Checked) -> str:
     return f"{text}, {checked.disturbed} of them disturbed" if checked.disturbed else text
 
 
-def _row(one: Compared, *, comparable: bool) -> tuple[str, ...]:
+def _row(one: Compared, *, decided: bool) -> tuple[str, ...]:
     digits = _DIGITS[one.unit]
     return (
         f"{one.name.replace('_', ' ')} [{one.unit}]".replace("[", r"\["),
         with_interval(one.claimed, digits),
         with_interval(one.measured, digits),
         f"{one.ratio.point:.2f}x{span(one.ratio.low, one.ratio.high, 2, 'x')}",
-        one.verdict if comparable and one.name in DECISIVE else "",
+        one.verdict if decided and one.name in DECISIVE else "",
     )

@@ -1,13 +1,19 @@
-"""Whether a claim is called confirmed, better, worse or not comparable."""
+"""Whether a claim is called confirmed, better, worse, not decided or not comparable."""
+
+import io
 
 import msgspec
 import pytest
 from journals import HOST, Measured, compiled, visited
+from rich.console import Console
 
 from perftool.analysis.claim import Figures, check, figures, host_differences, property_differences
 from perftool.analysis.result import LatencyIntervals
 from perftool.analysis.stats import Estimate
+from perftool.cli.verify_bundle import decide
+from perftool.errors import ClaimError, UndecidedError
 from perftool.record import Visited
+from perftool.render.claim import claim_view
 
 ONE = Measured(precision="INT8", streams=2, fps=33.0)
 
@@ -124,3 +130,71 @@ def test_a_disturbed_visit_that_was_repeated_does_not_speak() -> None:
     made = [*visits(6), visited(slow, 0, 0, 1.0, 2, sync=False)]
     checked = check(claims(around(33)), figures(compiled(ONE), made), (), made)
     assert (checked.visits, checked.disturbed) == (6, 0)
+
+
+# ---------------------------------------------------------------- while other load runs
+
+
+def loaded(disturbed: int, fps: float = 16.5, rounds: int = 8) -> list[Visited]:
+    """Return visits of as many rounds, the first of them disturbed in both attempts."""
+    slow = Measured(precision="INT8", streams=2, fps=fps, other_load=0.5)
+    twice = [visited(slow, turn, place, fps, 2, sync=False) for turn in range(disturbed) for place in (0, 1)]
+    return [*twice, *(visited(ONE, turn, 0, 33.0, 2, sync=False) for turn in range(disturbed, rounds))]
+
+
+def held(claimed: Figures, made: list[Visited]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    checked = check(claimed, figures(compiled(ONE), made), (), made)
+    return checked.verdict, checked.reasons, checked.open
+
+
+def test_slower_visits_that_were_all_disturbed_refuse_nothing() -> None:
+    verdict, reasons, unsaid = held(claims(around(33)), loaded(8))
+    assert (verdict, reasons) == ("not decided", ())
+    assert "33 images/s claimed, 16.5 measured" in unsaid[0]
+
+
+def test_a_claim_that_is_reached_in_spite_of_other_load_is_reached() -> None:
+    assert held(claims(around(33)), loaded(8, fps=32.9))[0] == "confirmed"
+    assert held(claims(around(16)), loaded(8, fps=33))[0] == "better"
+
+
+def test_an_interval_that_other_load_made_wide_confirms_nothing() -> None:
+    wide = claims(around(36, 0.5))
+    assert held(wide, loaded(4, fps=20))[0] == "not decided"
+    assert held(wide, loaded(0))[0] == "confirmed"
+
+
+def test_enough_visits_without_other_load_decide_alone() -> None:
+    made = loaded(2)
+    assert held(claims(around(33)), made)[0] == "confirmed"
+    assert held(claims(around(66)), made)[0] == "worse"
+    assert held(claims(around(66)), loaded(3))[0] == "not decided"
+    checked = check(claims(around(33)), figures(compiled(ONE), made), (), made)
+    assert (checked.visits, checked.disturbed) == (6, 0)
+
+
+def test_another_precision_is_another_one_under_any_load() -> None:
+    verdict, reasons, _ = held(claims(around(33), executed="f32"), loaded(8))
+    assert (verdict, reasons) == ("worse", ("it ran in int8, not in f32",))
+
+
+def test_what_is_not_decided_has_an_exit_code_of_its_own_and_says_why() -> None:
+    made = loaded(8)
+    with pytest.raises(
+        UndecidedError, match=r"not decided: 16 of 16 visits disturbed.*33 images/s"
+    ) as caught:
+        decide(check(claims(around(33)), figures(compiled(ONE), made), (), made))
+    assert caught.value.exit_code == 10
+    with pytest.raises(ClaimError):
+        decide(check(claims(around(66)), figures(compiled(ONE), loaded(0)), (), loaded(0)))
+    decide(check(claims(around(33)), figures(compiled(ONE), loaded(0)), (), loaded(0)))
+
+
+def test_what_is_not_decided_is_shown_as_open_and_no_figure_has_a_verdict() -> None:
+    made = loaded(8)
+    checked = check(claims(around(33)), figures(compiled(ONE), made), (), made)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(*claim_view(checked, "cpu-int8-b1-s2", 9))
+    text = console.export_text()
+    assert "not decided: less than what is claimed" in text and "open: throughput 33" in text
+    assert "worse" not in text and "not confirmed" not in text
