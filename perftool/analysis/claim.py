@@ -60,8 +60,8 @@ class Compared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Checked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A claim, checked. `differences` are why its figures cannot be compared; `reasons` why it is worse.
 
-    `open` is what was not decided, and what a confirmed claim leaves open. `visits` speak, `disturbed` of
-    them under foreign load.
+    `open` is what was not decided or not compared, and what a confirmed claim leaves open. `visits` speak,
+    `disturbed` of them under foreign load.
     """
 
     verdict: Verdict
@@ -110,7 +110,10 @@ def check(
         verdict="not comparable" if differences else verdict,
         differences=tuple(differences),
         reasons=reasons,
-        open=doubtful or tuple(said for one in decisive if (said := _open(one))),
+        open=(
+            *(doubtful or (said for one in decisive if (said := _open(one)))),
+            *_not_compared(claimed, measured),
+        ),
         compared=compared,
         executed_claimed=claimed.executed_precision,
         executed_measured=measured.executed_precision,
@@ -129,6 +132,15 @@ def _heard(visits: Sequence[Visited]) -> tuple[Visited, ...]:
 def _behind(one: Compared) -> bool:
     """Tell whether a figure is worse than its claim by more than the band, whatever its interval."""
     return abs(one.ratio.point - 1) > BAND and (one.ratio.point > 1) == (one.name != "throughput")
+
+
+def _not_compared(claimed: Figures, measured: Figures) -> tuple[str, ...]:
+    """Say that the median latency decided nothing, where it is not known on one of the sides."""
+    if getattr(claimed.latency_ms, "p50", None) is None:
+        return ("latency was not compared: none is claimed",)
+    if getattr(measured.latency_ms, "p50", None) is None:
+        return ("latency was not compared: too little was measured of it here",)
+    return ()
 
 
 def _other_precision(claimed: Figures, measured: Figures) -> tuple[str, ...]:

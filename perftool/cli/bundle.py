@@ -1,12 +1,19 @@
 """Read a bundle strictly: its manifest, and that every file is there, unchanged, and no other."""
 
+import errno
 import hashlib
+import os
+import stat
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from perftool.deploy.manifest import FORMAT, MANIFEST, File, Manifest
 from perftool.errors import InputError
+
+#: More than a manifest of all the files that a bundle can have.
+_MANIFEST_BYTES: Final = 16_000_000
 
 
 def read_bundle(folder: Path) -> Manifest:
@@ -37,21 +44,34 @@ def model_of(manifest: Manifest, folder: Path) -> Path:
 
 
 def _manifest(path: Path) -> Manifest:
+    content = _content(path)
     try:
-        content = path.read_bytes()
+        _check_format(path, content)
+        return msgspec.json.decode(content, type=Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a bundle's manifest: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: not a bundle's manifest: nested too deeply") from None
+
+
+def _content(path: Path) -> bytes:
+    """Read a manifest, a plain file of some kilobytes; no link is followed, no pipe waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path.parent}: no bundle ({MANIFEST} is not there)") from None
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise InputError(f"{path}: is no plain file, so not a bundle's") from None
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        _check_format(path, content)
-        manifest = msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a bundle's manifest: {error}") from None
-    for estimate in (manifest.claim.throughput_fps, getattr(manifest.claim.latency_ms, "p50", None)):
-        if estimate is not None and not estimate.point > 0:
-            raise InputError(f"{path}: claims a figure of {estimate.point:g}, which nothing can be")
-    return manifest
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise InputError(f"{path}: is no plain file, so not a bundle's")
+    with open(handle, "rb") as stream:
+        if status.st_size > _MANIFEST_BYTES:
+            raise InputError(f"{path}: not a bundle's manifest: {status.st_size / 1e6:.0f} MB")
+        return stream.read()
 
 
 def _check_format(path: Path, content: bytes) -> None:

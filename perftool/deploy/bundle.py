@@ -70,22 +70,25 @@ def _for_servers(choice: Choice) -> tuple[dict[str, bytes | Copy], tuple[str, ..
 
 
 def claim(choice: Choice) -> Claim:
-    """Return what a choice claims; raise InputError where its throughput was not measured.
+    """Return what a choice claims; raise InputError where its throughput was not measured, or cannot be.
 
     The figures of fresh rounds are claimed where there are any: those that it was chosen by flatter it.
     """
     result = _claimed(choice)
     if result.throughput_fps is None:
         raise InputError(f"{result.id}: its throughput was not measured, so there is nothing to claim")
-    return Claim(
-        throughput_fps=result.throughput_fps,
-        latency_ms=result.latency_intervals_ms,
-        executed_precision=result.executed_precision,
-        executed_share=result.executed_share,
-        accuracy=choice.result.accuracy,
-        accuracy_of=choice.run.accuracy_of,
-        visits=result.visits,
-    )
+    try:
+        return Claim(
+            throughput_fps=result.throughput_fps,
+            latency_ms=result.latency_intervals_ms,
+            executed_precision=result.executed_precision,
+            executed_share=result.executed_share,
+            accuracy=choice.result.accuracy,
+            accuracy_of=choice.run.accuracy_of,
+            visits=result.visits,
+        )
+    except ValueError as error:
+        raise InputError(f"{result.id}: {error}") from None
 
 
 def _claimed(choice: Choice) -> ConfigurationResult:

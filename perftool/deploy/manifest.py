@@ -4,7 +4,8 @@ Values only, decoded strictly. A manifest tells that a bundle is whole and uncha
 does not tell who made it.
 """
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -18,16 +19,22 @@ MANIFEST = "manifest.json"
 #: History of the manifest's format. 1: the first.
 FORMAT = 1
 
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-#: A path inside the bundle: no part of it is empty, `.` or `..`.
-_Path = Annotated[str, Meta(pattern=r"^(?!\.{0,2}(/|$))[^/\\\x00]+(/(?!\.{0,2}(/|$))[^/\\\x00]+)*$")]
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+#: What a figure (images per second, milliseconds) can be at most; its inverse is the least.
+_MOST: Final = 1e12
 
 
 class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file of the bundle."""
 
-    sha256: _Sha256
+    sha256: str
     bytes: Annotated[int, Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what cannot be a SHA-256."""
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError("a SHA-256 is written in 64 digits, 0 to 9 and a to f")
 
 
 class Deployed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,7 +47,11 @@ class Deployed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     digest: str
     weights: str
     licence: str | None
-    file: _Path
+    file: str
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a model file that lies elsewhere."""
+        check_path(self.file)
 
 
 class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +66,14 @@ class Claim(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     executed_share: float | None
     accuracy: AccuracyResult | None
     accuracy_of: str | None
-    visits: int
+    visits: Annotated[int, Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for figures that nothing can have."""
+        _check_figure("a throughput", self.throughput_fps)
+        for name in ("p50", "p90", "p95", "p99"):
+            if (estimate := getattr(self.latency_ms, name, None)) is not None:
+                _check_figure(f"a latency, {name},", estimate)
 
 
 class Origin(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,4 +102,36 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     run: Origin
     host: HostInfo
     notes: tuple[str, ...]
-    files: dict[_Path, File]
+    files: dict[str, File]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a file that lies elsewhere."""
+        for path in self.files:
+            check_path(path)
+
+
+def check_path(path: str) -> None:
+    """Raise ValueError for a path that leads out of a folder, or is not written in one way only."""
+    if not path.isprintable():
+        raise ValueError(f"the path {path!r} holds characters that cannot be shown")
+    if "\\" in path:
+        raise ValueError(f"the path {path!r} holds a backslash; folders are parted by /")
+    if path.startswith("/"):
+        raise ValueError(f"the path {path!r} leads out of the folder: it begins with /")
+    parts = path.split("/")
+    if ".." in parts:
+        raise ValueError(f"the path {path!r} leads out of the folder, by ..")
+    if "" in parts or "." in parts:
+        raise ValueError(f"the path {path!r} has a part that is empty or a single dot")
+
+
+def _check_figure(what: str, estimate: Estimate) -> None:
+    """Raise ValueError for an estimate that no measurement gives."""
+    ends = (estimate.low, estimate.point, estimate.high)
+    for value in ends:
+        if value is not None and not 1 / _MOST <= value <= _MOST:
+            raise ValueError(f"claims {what} of {value:g}, which nothing can have")
+    stated = [value for value in ends if value is not None]
+    if stated != sorted(stated):
+        span = f"{estimate.low} to {estimate.high}"
+        raise ValueError(f"claims {what} of {estimate.point:g}, outside of its own interval ({span})")

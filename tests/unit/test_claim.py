@@ -71,10 +71,23 @@ def test_the_reason_names_both_figures_and_the_ratio() -> None:
 
 
 def test_a_confirmed_claim_says_how_much_worse_it_may_be() -> None:
-    checked = check(claims(around(33, 0.3)), claims(around(30)), (), visits())
+    both = around(60)
+    checked = check(claims(around(33, 0.3), both), claims(around(30), both), (), visits())
     assert checked.verdict == "confirmed"
     assert [line.partition(" may be ")[0] for line in checked.open] == ["throughput"]
-    assert check(claims(around(33)), claims(around(33)), (), visits()).open == ()
+    assert check(claims(around(33), both), claims(around(33), both), (), visits()).open == ()
+
+
+def test_a_latency_that_was_not_compared_is_said() -> None:
+    both = around(60)
+    for claimed, measured, words in (
+        (None, both, "none is claimed"),
+        (both, None, "too little was measured"),
+    ):
+        checked = check(claims(around(33), claimed), claims(around(33), measured), (), visits())
+        assert checked.verdict == "confirmed"
+        (said,) = checked.open
+        assert said.startswith("latency was not compared: ") and words in said
 
 
 def test_another_executed_precision_is_worse_whatever_the_speed() -> None:
