@@ -55,6 +55,11 @@ def workplace(folder: Path) -> Iterator[Path]:
         yield Path(place)
 
 
+def is_workplace(path: Path) -> bool:
+    """Tell whether a path is a hidden folder that a writer works in, or was killed in."""
+    return path.name.startswith(_WRITING) and path.is_dir() and not path.is_symlink()
+
+
 def _exchange(written: tuple[Path, ...], targets: tuple[Path, ...], place: Path) -> None:
     """Take the old files away, the last first, and put the new ones there; if that fails, the old ones."""
     for target in targets:

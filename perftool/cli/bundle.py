@@ -1,19 +1,21 @@
 """Read a bundle strictly: its manifest, and that every file is there, unchanged, and no other."""
 
-import errno
-import hashlib
 import os
-import stat
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from perftool.deploy.manifest import FORMAT, MANIFEST, File, Manifest
-from perftool.errors import InputError
+from perftool.cli.listing import differences, read_plain
+from perftool.deploy.manifest import FORMAT, LISTING, MANIFEST, Listing, Manifest
+from perftool.errors import InputError, one_line
 
-#: More than a manifest of all the files that a bundle can have.
-_MANIFEST_BYTES: Final = 16_000_000
+#: What is to be done about a file that is not as the manifest says.
+_ADVICE = {
+    "no plain file": ", so not a bundle's",
+    "missing": " from the bundle",
+    "foreign": "; take it away to verify the rest",
+    "changed": "; take the bundle again",
+}
 
 
 def read_bundle(folder: Path) -> Manifest:
@@ -22,16 +24,25 @@ def read_bundle(folder: Path) -> Manifest:
     Raises InputError that names the file that is missing, changed, or not the bundle's.
     """
     manifest = _manifest(folder / MANIFEST)
-    found = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    found.pop(MANIFEST, None)
-    for name in manifest.files:
-        if name not in found:
-            raise InputError(f"{folder / name}: is missing from the bundle")
-    for name, path in sorted(found.items()):
-        if name not in manifest.files:
-            raise InputError(f"{path}: is not in the bundle's manifest; take it away to verify the rest")
-        _check(path, manifest.files[name])
+    for found in differences(folder, MANIFEST, manifest.files):
+        raise InputError(f"{found.path}: {found.said}{_ADVICE[found.kind]}")
     return manifest
+
+
+def read_export(folder: Path) -> int | None:
+    """Return how many files an export holds that is no bundle, each as it was written; None where none is.
+
+    Raises InputError that names the file that is missing, changed, or not the export's.
+    """
+    if os.path.lexists(folder / MANIFEST) or (content := read_plain(folder / LISTING)) is None:
+        return None
+    try:
+        listing = msgspec.json.decode(content, type=Listing)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{folder / LISTING}: not an export's list of files: {one_line(error)}") from None
+    for found in differences(folder, LISTING, listing.files):
+        raise InputError(f"{found.path}: {found.said}; export again")
+    return len(listing.files)
 
 
 def model_of(manifest: Manifest, folder: Path) -> Path:
@@ -44,7 +55,9 @@ def model_of(manifest: Manifest, folder: Path) -> Path:
 
 
 def _manifest(path: Path) -> Manifest:
-    content = _content(path)
+    content = read_plain(path)
+    if content is None:
+        raise InputError(f"{path.parent}: no bundle ({MANIFEST} is not there)")
     try:
         _check_format(path, content)
         return msgspec.json.decode(content, type=Manifest)
@@ -52,26 +65,6 @@ def _manifest(path: Path) -> Manifest:
         raise InputError(f"{path}: not a bundle's manifest: {error}") from None
     except RecursionError:
         raise InputError(f"{path}: not a bundle's manifest: nested too deeply") from None
-
-
-def _content(path: Path) -> bytes:
-    """Read a manifest, a plain file of some kilobytes; no link is followed, no pipe waited for."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path.parent}: no bundle ({MANIFEST} is not there)") from None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise InputError(f"{path}: is no plain file, so not a bundle's") from None
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(handle)
-        raise InputError(f"{path}: is no plain file, so not a bundle's")
-    with open(handle, "rb") as stream:
-        if status.st_size > _MANIFEST_BYTES:
-            raise InputError(f"{path}: not a bundle's manifest: {status.st_size / 1e6:.0f} MB")
-        return stream.read()
 
 
 def _check_format(path: Path, content: bytes) -> None:
@@ -83,25 +76,3 @@ def _check_format(path: Path, content: bytes) -> None:
             f"{path}: written by a newer perftool (manifest format {number}, this one reads up to {FORMAT}): "
             "update perftool to read it"
         )
-
-
-def _files(folder: Path) -> list[Path]:
-    """List whatever lies below a folder but folders; a link is no file of a bundle."""
-    found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
-    for path in found:
-        if path.is_symlink() or not path.is_file():
-            raise InputError(f"{path}: is no plain file, so not a bundle's")
-    return found
-
-
-def _check(path: Path, stated: File) -> None:
-    try:
-        size = path.stat().st_size
-        if size != stated.bytes:
-            raise InputError(f"{path}: was changed: {size} bytes, not {stated.bytes}; take the bundle again")
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if digest != stated.sha256:
-        raise InputError(f"{path}: was changed: its SHA-256 is not the manifest's; take the bundle again")

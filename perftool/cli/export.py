@@ -1,5 +1,6 @@
 """`perftool export`: a configuration of a run as the files that deploy it."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -23,9 +24,18 @@ class Format(StrEnum):
     bundle = "bundle"
 
 
+def _folder(text: str) -> Path:
+    """Read the folder to write; an empty word, as an unset variable leaves, is none."""
+    from perftool.errors import UsageError
+
+    if not text:
+        raise UsageError("--to: names no folder; the working directory is --to .")
+    return Path(text)
+
+
 def export(
     run: options.RunFolder,
-    to: Annotated[Path, typer.Option("--to", help="The folder to write.", metavar="DIR")],
+    to: Annotated[Path, typer.Option("--to", help="The folder to write.", metavar="DIR", parser=_folder)],
     format: Annotated[
         Format, typer.Option("--format", "-f", help="What deploys it; bundle is all of them, to be verified.")
     ],
@@ -40,28 +50,28 @@ def export(
     from perftool.cli.choosing import gather
     from perftool.cli.folder import check_folder, workplace, write_folder
 
-    target = to.absolute()
+    target = Path(os.path.abspath(to))
     check_folder(target, force=force)
     with workplace(target) as work:
         choice = gather(run, config, work, rebatched=format is not Format.benchmark_app)
         exported = _exported(choice, format)
-        check_folder(target, force=force)
-        write_folder(target, exported.files, work)
+        write_folder(target, exported.files, work, force=force)
     _tell(to, choice, exported, json=json)
 
 
 def _exported(choice: "Choice", format: Format) -> "Exported":
     from perftool.deploy import benchmark_app, bundle, openvino, ovms, triton
+    from perftool.deploy.manifest import listed
 
     match format:
         case Format.openvino:
-            return openvino.export(choice)
+            return listed(openvino.export(choice))
         case Format.ovms:
-            return ovms.export(choice)
+            return listed(ovms.export(choice))
         case Format.triton:
-            return triton.export(choice)
+            return listed(triton.export(choice))
         case Format.benchmark_app:
-            return benchmark_app.export(choice)
+            return listed(benchmark_app.export(choice))
         case Format.bundle:
             return bundle.export(choice)
 

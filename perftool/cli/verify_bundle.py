@@ -1,4 +1,4 @@
-"""`perftool verify`: whether a bundle is whole, and its claim holds on this machine."""
+"""`perftool verify`: whether an export is whole, and a bundle's claim holds on this machine."""
 
 import sys
 from pathlib import Path
@@ -25,14 +25,20 @@ def verify(
     visit_seconds: Annotated[float, typer.Option(min=0.05, help="Length of a measuring window.")] = 2.0,
     json: options.Json = False,
 ) -> None:
-    """Check every file of a bundle, and measure its claim again here."""
-    from perftool.cli.bundle import model_of, read_bundle
+    """Check every file of a bundle, and measure its claim again here.
+
+    An export of another format has no claim: its files are checked.
+    """
+    from perftool.cli.bundle import model_of, read_bundle, read_export
     from perftool.cli.output import print_json, print_rich
     from perftool.errors import InterruptedRunError
     from perftool.render.claim import claim_view
     from perftool.sweep.revisiting import Effort
 
     folder = bundle.absolute()
+    if (files := read_export(folder)) is not None:
+        _tell_whole(files, json=json)
+        return
     manifest = read_bundle(folder)
     model = model_of(manifest, folder)
     try:
@@ -44,6 +50,16 @@ def verify(
     else:
         print_rich(*claim_view(checked, manifest.configuration.id, len(manifest.files)))
     decide(checked)
+
+
+def _tell_whole(files: int, *, json: bool) -> None:
+    """Say that an export that claims nothing is as it was written."""
+    from perftool.cli.output import print_json
+
+    if json:
+        print_json({"verdict": "no claim", "files": files})
+    else:
+        sys.stdout.write(f"{files} files, each as it was exported; only bundles have a claim to measure\n")
 
 
 def decide(checked: "Checked") -> None:

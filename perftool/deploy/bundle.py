@@ -10,15 +10,13 @@
 A server's format that cannot carry the choice is left out, and the notes say why.
 """
 
-import hashlib
-
 import msgspec
 
 from perftool.analysis.result import ConfigurationResult
 from perftool.analysis.stats import Estimate
 from perftool.deploy import benchmark_app, openvino, ovms, triton
 from perftool.deploy.choice import MODEL, Choice, Copy, Exported, label_file, model_files, served
-from perftool.deploy.manifest import FORMAT, MANIFEST, Claim, Deployed, File, Manifest, Origin
+from perftool.deploy.manifest import FORMAT, MANIFEST, Claim, Deployed, Manifest, Origin, described
 from perftool.errors import InputError
 
 README = "README.md"
@@ -125,14 +123,8 @@ def _manifest(
         run=Origin(id=choice.run.id, created=choice.run.created, profile=choice.run.profile),
         host=choice.host,
         notes=notes,
-        files={name: _file(content) for name, content in sorted(files.items())},
+        files=described(files),
     )
-
-
-def _file(content: bytes | Copy) -> File:
-    if isinstance(content, Copy):
-        return File(sha256=content.sha256, bytes=content.bytes)
-    return File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 # ---------------------------------------------------------------- for whoever deploys

@@ -4,17 +4,23 @@ Values only, decoded strictly. A manifest tells that a bundle is whole and uncha
 does not tell who made it.
 """
 
+import hashlib
 import re
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Struct, structs
 
 from perftool.analysis.result import AccuracyResult, LatencyIntervals
 from perftool.analysis.stats import Estimate
+from perftool.deploy.choice import Copy, Exported
 from perftool.machine import HostInfo
 from perftool.spec import Configuration, Count, Geometry
 
 MANIFEST = "manifest.json"
+#: The list of files of an export that is no bundle. Servers read the folders beside it, and not this.
+LISTING = "export.json"
 
 #: History of the manifest's format. 1: the first.
 FORMAT = 1
@@ -35,6 +41,18 @@ class File(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Raise ValueError for what cannot be a SHA-256."""
         if not _SHA256.fullmatch(self.sha256):
             raise ValueError("a SHA-256 is written in 64 digits, 0 to 9 and a to f")
+
+
+class Listing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An export that is no bundle: all its files but this list, by which a later export may replace it."""
+
+    format: Literal[1]
+    files: dict[str, File]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a file that lies elsewhere."""
+        for path in self.files:
+            check_path(path)
 
 
 class Deployed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +126,24 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Raise ValueError for a file that lies elsewhere."""
         for path in self.files:
             check_path(path)
+
+
+def listed(exported: Exported) -> Exported:
+    """Return an export with the list of its files among them."""
+    listing = Listing(format=1, files=described(exported.files))
+    content = msgspec.json.format(msgspec.json.encode(listing), indent=2) + b"\n"
+    return structs.replace(exported, files={**exported.files, LISTING: content})
+
+
+def described(files: Mapping[str, bytes | Copy]) -> dict[str, File]:
+    """Return the SHA-256 and size of each file."""
+    return {name: _described(content) for name, content in sorted(files.items())}
+
+
+def _described(content: bytes | Copy) -> File:
+    if isinstance(content, Copy):
+        return File(sha256=content.sha256, bytes=content.bytes)
+    return File(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
 
 
 def check_path(path: str) -> None:

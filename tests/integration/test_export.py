@@ -34,6 +34,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+#: What an export for OpenVINO's API holds where the classes' names are not known.
+OPENVINO = {"model.xml", "model.bin", "compile.json", "run.py", "export.json"}
+
+
 def run_isolated(program: Path, *arguments: object) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return subprocess.run(
@@ -64,7 +68,7 @@ def test_run_py_classifies_without_perftool(
     target = tmp_path / "new" / "deployed"
     done = perftool("export", finished[0], "--to", target, "--format", "openvino", "--config", id)
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in target.iterdir()} == {"model.xml", "model.bin", "compile.json", "run.py"}
+    assert {path.name for path in target.iterdir()} == OPENVINO
     assert [path.name for path in target.parent.iterdir()] == ["deployed"]
     for number in (0, 7, 23):
         image = labelled / f"{number:02d}.png"
@@ -187,7 +191,7 @@ def test_a_folder_that_holds_files_takes_force_and_foreign_files_are_never_remov
     assert refused.returncode == 2 and "--force" in one_line(refused)
     assert contents(target) == before
     assert perftool(*export, "openvino", "--force").returncode == 0
-    assert contents(target).keys() == {"model.xml", "model.bin", "compile.json", "run.py"}
+    assert contents(target).keys() == OPENVINO
     (target / "thesis.txt").write_text("years of work")
     before = contents(target)
     refused = perftool(*export, "ovms", "--force")
@@ -227,6 +231,31 @@ def test_a_killed_export_leaves_no_folder(
     assert not target.exists()
     assert perftool(*export).returncode == 0
     assert (target / "manifest.json").exists()
+
+
+def test_an_export_that_fails_leaves_no_folder_behind(
+    refused: Command, finished: Finished, tmp_path: Path
+) -> None:
+    done = refused(
+        "export", finished[0], "--to", tmp_path / "a" / "b" / "c", "-f", "ovms", "--config", "none"
+    )
+    assert done.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+    done = refused("export", finished[0], "--to", "", "-f", "ovms")
+    assert done.returncode == 2 and "names no folder" in one_line(done)
+
+
+def test_the_working_directory_is_filled_where_it_is_empty_and_never_replaced(
+    refused: Command, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export = ("export", finished[0], "--to", ".", "-f", "openvino", "--config", "cpu-fp32-b1-s1")
+    before = tmp_path.stat().st_ino
+    assert refused(*export).returncode == 0
+    assert contents(Path.cwd()).keys() == OPENVINO and Path.cwd().stat().st_ino == before
+    done = refused(*export, "--force")
+    assert done.returncode == 2 and "working directory" in one_line(done)
+    assert contents(Path.cwd()).keys() == OPENVINO
 
 
 def test_a_full_disk_gets_one_line_and_leaves_nothing(

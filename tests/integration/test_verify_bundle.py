@@ -156,7 +156,7 @@ def test_missing_extra_shortened_and_linked_files_are_named(refused: Command, bu
     weights.unlink()
     weights.write_bytes(whole)
     (bundle / "extra.so").write_bytes(b"")
-    says(f"{bundle / 'extra.so'}: is not in the bundle's manifest")
+    says(f"{bundle / 'extra.so'}: is not in manifest.json")
 
 
 def test_a_manifest_is_read_strictly(refused: Command, bundle: Path, tmp_path: Path) -> None:
@@ -178,7 +178,9 @@ def test_a_manifest_is_read_strictly(refused: Command, bundle: Path, tmp_path: P
     says(changed(lambda value: value.update(format=99)), "newer perftool")
     says(changed(lambda value: value.update(surprise=1)), "surprise")
     says(changed(lambda value: value["claim"].pop("visits")), "$.claim")
-    says(changed(lambda value: value["claim"]["throughput_fps"].update(point=0.0)), "claims a throughput of 0")
+    says(
+        changed(lambda value: value["claim"]["throughput_fps"].update(point=0.0)), "claims a throughput of 0"
+    )
     outside = {"sha256": "00" * 32, "bytes": 1}
     says(changed(lambda value: value["files"].update({"../secret": outside})), "$.files")
     says(changed(lambda value: value["model"].update(file="compile.json")), "lack the model's")

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 from choices import choice
 
-from perftool.cli.bundle import read_bundle
+from perftool.cli.bundle import read_bundle, read_export
 from perftool.cli.folder import sized, workplace, write_folder
-from perftool.deploy import bundle
+from perftool.cli.verify_bundle import verify
+from perftool.deploy import bundle, ovms
+from perftool.deploy.manifest import listed
 from perftool.errors import InputError
 
 Change = Callable[[dict[str, Any]], object]
@@ -161,3 +163,51 @@ def test_a_manifest_that_is_nested_without_end_or_enormous_is_refused(folder: Pa
     with (folder / "manifest.json").open("wb") as stream:
         stream.truncate(20_000_000_000)
     assert "20000 MB" in refusal(folder)
+
+
+# ---------------------------------------------------------------- exports that are no bundles
+
+
+@pytest.fixture
+def plain_export(folder: Path, tmp_path: Path) -> Path:
+    """Return an export for OVMS."""
+    chosen = msgspec.structs.replace(
+        choice(), xml=sized(tmp_path / "model.xml"), bin=sized(tmp_path / "model.bin")
+    )
+    target = tmp_path / "ovms"
+    with workplace(target) as work:
+        write_folder(target, listed(ovms.export(chosen)).files, work)
+    return target
+
+
+def test_an_export_without_a_claim_is_checked_file_by_file(
+    plain_export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert read_export(plain_export) == 3
+    verify(plain_export)
+    assert "3 files, each as it was exported; only bundles have a claim" in capsys.readouterr().out
+    verify(plain_export, json=True)
+    assert json.loads(capsys.readouterr().out) == {"verdict": "no claim", "files": 3}
+
+
+def test_what_is_not_as_it_was_exported_is_named(plain_export: Path) -> None:
+    def says(words: str) -> None:
+        with pytest.raises(InputError, match=words):
+            verify(plain_export)
+
+    (plain_export / "more.txt").touch()
+    says("more.txt: is not in export.json")
+    (plain_export / "more.txt").unlink()
+    config = (plain_export / "config.json").read_bytes()
+    (plain_export / "config.json").write_bytes(config.replace(b"1", b"2"))
+    says("config.json: was changed")
+    (plain_export / "config.json").unlink()
+    says("config.json: is missing")
+    (plain_export / "export.json").write_text("{")
+    says("export.json: not an export's list")
+
+
+def test_a_bundle_is_no_export_without_a_claim(folder: Path) -> None:
+    assert read_export(folder) is None
+    (folder / "export.json").write_text('{"format": 1, "files": {}}')
+    assert "export.json: is not in manifest.json" in refusal(folder)
