@@ -8,6 +8,7 @@ import re
 from msgspec import Struct
 
 from perftool.analysis.result import ConfigurationResult, RunInfo
+from perftool.errors import InputError
 from perftool.journal import ModelIdentity
 from perftool.machine import HostInfo
 from perftool.record import Port
@@ -96,7 +97,27 @@ def model_files(choice: Choice, folder: str = "") -> dict[str, bytes | Copy]:
 
 
 def label_file(choice: Choice) -> tuple[dict[str, bytes | Copy], tuple[str, ...]]:
-    """Return the labels, one class per line, or a note that they are not known."""
+    """Return the labels, one class per line, or a note that they are not known.
+
+    Raises InputError for a name that is more than a line to any of the programs that may read the file.
+    """
     if not choice.labels:
         return {}, (f"no {LABELS}: perftool does not know this model's class names; classes are numbers",)
+    for number, label in enumerate(choice.labels):
+        if (wrong := _no_line(label)) is not None:
+            raise InputError(
+                f"class {number} is named {label!a}, {wrong}, which {LABELS} cannot hold: rename its folder in "
+                "the data set"
+            )
     return {LABELS: "".join(f"{label}\n" for label in choice.labels).encode()}, ()
+
+
+def _no_line(label: str) -> str | None:
+    """Say why a class's name is not one line of text; None where it is."""
+    if label.splitlines() != [label]:
+        return "with a line's end in it" if label else "with nothing"
+    try:
+        label.encode()
+    except UnicodeEncodeError:
+        return "in no UTF-8"
+    return None

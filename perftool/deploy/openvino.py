@@ -57,7 +57,7 @@ _TAIL = """\
 batch = np.repeat({laid_out}[np.newaxis], {batch}, axis=0).astype(np.{element})
 scores = model(batch)[0][0].reshape(-1)
 labels = here / "labels.txt"
-names = labels.read_text("utf-8").splitlines() if labels.exists() else []
+names = labels.read_bytes().decode().split("\\n") if labels.exists() else []
 for index in scores.argsort()[::-1][:5]:
     print(f"{{index:5d}} {{scores[index]:.4f}} {{names[index] if index < len(names) else ''}}".rstrip())
 """

@@ -87,6 +87,28 @@ def test_unknown_labels_are_left_out_and_that_is_said() -> None:
     assert any("labels.txt" in note for note in exported.notes)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [*(f"b{end}c" for end in "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), "b\r\nc", "b\n", "\n", "", "b\udce4c"],
+)
+@pytest.mark.parametrize("export", [openvino.export, bundle.export])
+def test_a_class_name_that_would_shift_the_labels_below_it_is_refused(name: str, export: Any) -> None:
+    with pytest.raises(InputError, match=r"class 1 is named .* rename its folder") as caught:
+        export(choice(labels=("background", name, "second")))
+    assert len(str(caught.value).splitlines()) == 1 and str(caught.value).isascii()
+
+
+def test_the_program_parts_labels_by_line_feeds_alone(tmp_path: Path) -> None:
+    """Whatever a label holds, the next one stays that of the next class."""
+    text = text_of(openvino.export(choice()), "run.py")
+    (line,) = (line for line in text.splitlines() if line.startswith("names = "))
+    names = ("\x1fone", "two\x85half", "three\u2028half", "four\rhalf", "ü", " six ")
+    (tmp_path / "labels.txt").write_bytes("".join(f"{name}\n" for name in names).encode())
+    found: dict[str, Any] = {"labels": tmp_path / "labels.txt"}
+    exec(line, found)
+    assert tuple(found["names"][: len(names)]) == names
+
+
 # ---------------------------------------------------------------- benchmark_app
 
 
