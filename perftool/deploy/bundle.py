@@ -17,6 +17,7 @@ from perftool.analysis.stats import Estimate
 from perftool.deploy import benchmark_app, openvino, ovms, triton
 from perftool.deploy.choice import MODEL, Choice, Copy, Exported, label_file, model_files, served
 from perftool.deploy.manifest import FORMAT, MANIFEST, Claim, Deployed, Manifest, Origin, described
+from perftool.deploy.markdown import code, prose
 from perftool.errors import InputError
 
 README = "README.md"
@@ -133,15 +134,15 @@ def _manifest(
 def _readme(choice: Choice, claimed: Claim, notes: tuple[str, ...], files: dict[str, bytes | Copy]) -> bytes:
     """Write what this is, what it claims, and how each part is used."""
     host = choice.host
-    licence = choice.licence or "not known"
+    licence = prose(choice.licence or "not known")
     lines = [
-        f"# {choice.model.name}, {choice.configuration.id}",
+        f"# {code(choice.model.name)}, {code(choice.configuration.id)}",
         "",
         f"A classifier, written by `perftool export`: {choice.weights}, licence {licence}.",
         f"It takes {_input(choice)}; the run's images were cut by `{choice.geometry}`, as `run.py` does.",
         "",
-        f"Measured on {host.cpu}, {host.cores_usable} cores usable, with OpenVINO {host.openvino}, by run "
-        f"{choice.run.id}{_when(choice)}:",
+        f"Measured on {code(host.cpu)}, {host.cores_usable} cores usable, with OpenVINO "
+        f"{prose(host.openvino)}, by run {code(choice.run.id)}{_when(choice)}:",
         "",
         *_figures(claimed),
         "",
@@ -154,7 +155,7 @@ def _readme(choice: Choice, claimed: Claim, notes: tuple[str, ...], files: dict[
         "",
         "## What is not said, or was not measured",
         "",
-        *(f"- {note}" for note in notes),
+        *(f"- {prose(note)}" for note in notes),
         "",
     ]
     return "\n".join(lines).encode()
@@ -170,7 +171,7 @@ def _when(choice: Choice) -> str:
 def _input(choice: Choice) -> str:
     shape = ", ".join(map(str, (choice.configuration.batch, *choice.input.shape[1:])))
     colour = "RGB" if choice.input.element == "u8" and choice.input.shape[1] != 3 else "BGR"
-    return f"{colour} images, 0..255, as `{choice.input.name}` {choice.input.element} [{shape}]"
+    return f"{colour} images, 0..255, as {code(choice.input.name)} {choice.input.element} [{shape}]"
 
 
 def _figures(claimed: Claim) -> list[str]:
@@ -182,9 +183,8 @@ def _figures(claimed: Claim) -> list[str]:
             rows.append(f"- latency of a request, {name}: {_figure(estimate, 2)} ms")
     if accuracy and accuracy.drop_pp is not None:
         drop = Estimate(point=accuracy.drop_pp, low=accuracy.drop_low, high=accuracy.drop_high)
-        rows.append(
-            f"- drop of top-1 {_figure(drop, 2)} points on {accuracy.images} images ({claimed.accuracy_of})"
-        )
+        of = prose(claimed.accuracy_of or "")
+        rows.append(f"- drop of top-1 {_figure(drop, 2)} points on {accuracy.images} images ({of})")
     else:
         rows.append("- accuracy was not measured against FP32")
     if claimed.executed_precision and claimed.executed_share is not None:

@@ -106,8 +106,8 @@ def label_file(choice: Choice) -> tuple[dict[str, bytes | Copy], tuple[str, ...]
     for number, label in enumerate(choice.labels):
         if (wrong := _no_line(label)) is not None:
             raise InputError(
-                f"class {number} is named {label!a}, {wrong}, which {LABELS} cannot hold: rename its folder in "
-                "the data set"
+                f"class {number} is named {label!a}, {wrong}, which {LABELS} cannot hold: "
+                "rename its folder in the data set"
             )
     return {LABELS: "".join(f"{label}\n" for label in choice.labels).encode()}, ()
 

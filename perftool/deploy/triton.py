@@ -5,6 +5,8 @@ precision runs is refused; the rest stands in the file as a comment, and in the 
 model's whole batch: with a batch dimension of its own Triton would reshape the model.
 """
 
+import re
+
 from perftool.deploy.choice import Choice, Exported, model_files, served
 from perftool.errors import InputError
 from perftool.record import Port
@@ -46,7 +48,7 @@ def config(choice: Choice) -> bytes:
     _refuse_another_precision(choice)
     batch = choice.configuration.batch
     lines = [
-        *(f"# {note}" for note in notes(choice)),
+        *(f"# {' '.join(note.split())}" for note in notes(choice)),
         f"name: {_quoted(choice.name)}",
         'backend: "openvino"',
         "max_batch_size: 0",
@@ -118,4 +120,4 @@ def _parameter(name: str, value: str) -> str:
 def _quoted(text: str) -> str:
     """Quote text as protobuf's text format wants it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\{ord(found[0]):03o}", escaped) + '"'

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 from choices import choice, one
-from journals import Measured
+from journals import EVALUATIONS, NINE, Journal, Measured
+from markdown_it import MarkdownIt
 from pbtxt import parse
 
 from perftool.deploy import benchmark_app, bundle, openvino, ovms, triton
@@ -276,6 +277,48 @@ def test_a_bundle_leaves_out_what_a_server_cannot_carry_and_says_so() -> None:
     assert any("no config.pbtxt: Triton cannot force f32" in note for note in exported.notes)
     assert "no config.pbtxt" in text_of(exported, "README.md")
     assert "config.json" in exported.files
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "x\n\n## Fake\n<script>alert(1)</script>",
+        '<img src=x onerror="alert(1)">',
+        "`code` ``` and <b>",
+        "[a](http://elsewhere) ![b](http://elsewhere)",
+        "```\r\n# x",
+        "*x* __y__ \\` & &lt; | ~~z~~",
+        "`",
+        " x ",
+        "x\u2028# y",
+        "",
+    ],
+)
+def test_names_in_a_bundles_readme_are_shown_as_they_are_and_are_no_markup(foreign: str) -> None:
+    port = Port(name=foreign, element="f32", shape=(1, 3, 299, 299))
+    named = choice(run=Journal(NINE, EVALUATIONS, name=foreign).run(), input=port, licence=foreign)
+    named = msgspec.structs.replace(
+        named,
+        run=msgspec.structs.replace(
+            named.run, id=foreign, accuracy_of=f"weights on the images in {foreign}/"
+        ),
+        host=msgspec.structs.replace(named.host, cpu=foreign),
+    )
+    tokens = MarkdownIt("commonmark", {"html": True}).parse(text_of(bundle.export(named), "README.md"))
+    inline = [child for token in tokens for child in token.children or ()]
+    assert [token.tag for token in tokens if token.type == "heading_open"] == ["h1", "h2", "h2"]
+    kinds = {token.type for token in (*tokens, *inline)}
+    assert not kinds & {"html_block", "html_inline", "link_open", "image", "fence", "code_block"}
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in foreign) or "(no name)"
+    # The model, the processor, the run and the input.
+    assert [child.content for child in inline if child.type == "code_inline"].count(shown) == 4
+
+
+def test_control_characters_cannot_leave_a_string_of_config_pbtxt() -> None:
+    port = Port(name='in"\n\rput\x00\t', element="f32", shape=(1, 3, 8, 8))
+    text = text_of(triton.export(choice(input=port)), "googlenet-v4-tf/config.pbtxt")
+    assert r'"in\"\n\015put\000\011"' in text
+    assert all(letter.isprintable() for letter in text if letter != "\n")
 
 
 def test_the_parts_of_a_bundle_find_the_model() -> None:
