@@ -62,8 +62,12 @@ class Choice(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def name(self) -> str:
-        """Return the model's name as a folder's and a server's: letters, digits, dots, dashes."""
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.model.name).strip("-.") or "model"
+        """Return the model's name as a folder's and a server's: letters, digits, dots, dashes, 100 at most.
+
+        It is none of the names that files have which lie beside that folder.
+        """
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.model.name).strip("-.")[:100].rstrip("-.") or "model"
+        return f"{name}-model" if name.lower().endswith(".json") else name
 
     @property
     def requests(self) -> int:

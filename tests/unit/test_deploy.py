@@ -330,6 +330,16 @@ def test_the_parts_of_a_bundle_find_the_model() -> None:
     assert f"{config['base_path']}/1/model.xml" == model
 
 
+@pytest.mark.parametrize("name", ["config.json", "export.json", "x" * 300, "." * 99 + "x." + "y" * 300])
+@pytest.mark.parametrize("format", [ovms, triton])
+def test_a_models_folder_has_a_name_that_is_free_and_not_too_long(name: str, format: Any) -> None:
+    model = msgspec.structs.replace(choice().model, name=name)
+    exported = format.export(msgspec.structs.replace(choice(), model=model))
+    folders = {path.split("/")[0] for path in exported.files if "/" in path}
+    assert len(folders) == 1 and not folders & {*exported.files, "export.json"}
+    assert all(len(part) <= 110 for path in exported.files for part in path.split("/"))
+
+
 @pytest.mark.parametrize("name", ["../../etc", "a b/c", "..", "модель", ""])
 def test_a_models_name_cannot_lead_out_of_the_folder(name: str) -> None:
     model = msgspec.structs.replace(choice().model, name=name)
