@@ -8,6 +8,7 @@ import msgspec
 from perftool.cli.listing import differences, read_plain
 from perftool.deploy.manifest import FORMAT, LISTING, MANIFEST, Listing, Manifest
 from perftool.errors import InputError, one_line
+from perftool.render.numbers import plain
 
 #: What is to be done about a file that is not as the manifest says.
 _ADVICE = {
@@ -25,7 +26,7 @@ def read_bundle(folder: Path) -> Manifest:
     """
     manifest = _manifest(folder / MANIFEST)
     for found in differences(folder, MANIFEST, manifest.files):
-        raise InputError(f"{found.path}: {found.said}{_ADVICE[found.kind]}")
+        raise InputError(f"{plain(str(found.path))}: {found.said}{_ADVICE[found.kind]}")
     return manifest
 
 
@@ -41,7 +42,7 @@ def read_export(folder: Path) -> int | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{folder / LISTING}: not an export's list of files: {one_line(error)}") from None
     for found in differences(folder, LISTING, listing.files):
-        raise InputError(f"{found.path}: {found.said}; export again")
+        raise InputError(f"{plain(str(found.path))}: {found.said}; export again")
     return len(listing.files)
 
 

@@ -17,6 +17,7 @@ from perftool.cli.listing import differences, read_plain
 from perftool.deploy.choice import Copy
 from perftool.deploy.manifest import LISTING, MANIFEST, File, Listing, Manifest
 from perftool.errors import InputError, PerftoolError, UsageError
+from perftool.render.numbers import plain
 
 #: How much of a file is in memory at once while it is copied, in bytes.
 _PIECE: Final = 1 << 20
@@ -114,13 +115,13 @@ def _check_export(folder: Path, known_as: Path) -> None:
     for found in differences(folder, name, files):
         # What was taken away is not lost by replacing the rest.
         if found.kind != "missing" and not _in_workplace(found.path, folder):
-            inside = found.path.relative_to(folder)
-            raise UsageError(f"{refused} {inside} {found.said}; save or remove it first")
+            which = plain(str(found.path.relative_to(folder)))
+            raise UsageError(f"{refused} {which} {found.said}; save or remove it first")
     ours = {parent.as_posix() for path in files for parent in Path(path).parents}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_dir() and inside.as_posix() not in ours and not _in_workplace(path, folder):
-            raise UsageError(f"{refused} no export made {inside}; save or remove it first")
+            raise UsageError(f"{refused} no export made {plain(str(inside))}; save or remove it first")
 
 
 def _listed(folder: Path, refused: str) -> tuple[str, dict[str, File]]:

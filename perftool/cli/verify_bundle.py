@@ -65,13 +65,14 @@ def _tell_whole(files: int, *, json: bool) -> None:
 def decide(checked: "Checked") -> None:
     """Raise ClaimError for a claim that is refused, UndecidedError for one that nothing is known of."""
     from perftool.errors import ClaimError, UndecidedError
+    from perftool.render.numbers import plain
 
     if checked.verdict == "worse":
-        raise ClaimError(f"claim not confirmed: {'; '.join(checked.reasons)}")
+        raise ClaimError(f"claim not confirmed: {plain('; '.join(checked.reasons))}")
     if checked.verdict == "not decided":
         raise UndecidedError(
             f"claim not decided: {checked.disturbed} of {checked.visits} visits disturbed by other load "
-            f"({'; '.join(checked.open)}); repeat when it is gone, or with more --visits"
+            f"({plain('; '.join(checked.open))}); repeat when it is gone, or with more --visits"
         )
 
 

@@ -152,6 +152,11 @@ def test_what_is_wrong_with_a_path_is_said_in_words(folder: Path, path: str, wor
         (folder / "manifest.json").write_bytes(before)
 
 
+def test_a_foreign_files_name_stays_on_one_line(folder: Path) -> None:
+    (folder / "x\n\x1b[31mperftool: all is well").touch()
+    assert "x\ufffd\ufffd[31mperftool: all is well: is not in manifest.json" in refusal(folder)
+
+
 def test_what_is_wrong_with_a_hash_is_said_in_words(folder: Path) -> None:
     said = refusal_of(folder, lambda manifest: manifest["files"]["run.py"].update(sha256="AB" * 32))
     assert "64 digits" in said and "regex" not in said and "$.files" in said
