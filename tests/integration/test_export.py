@@ -224,11 +224,11 @@ def test_a_killed_export_leaves_no_folder(
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
-    while not list(target.parent.glob(".perftool-*")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob(".perftool-*")) and time.monotonic() < deadline:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not target.exists()
+    assert list(tmp_path.glob(".perftool-*")) and not target.parent.exists()
     assert perftool(*export).returncode == 0
     assert (target / "manifest.json").exists()
 
@@ -326,10 +326,9 @@ def test_a_model_file_that_left_the_cache_is_said_with_how_to_make_it_again(
 @pytest.fixture
 def int8_entry(finished: Finished, environment: dict[str, str]) -> Iterator[Path]:
     """Return the cache entry of the run's INT8 model, to be damaged; it is as before afterwards."""
-    records = [
-        json.loads(line)["record"] for line in (finished[0] / "journal.jsonl").open() if '"key"' in line
-    ]
-    (path,) = {record["path"] for record in records if record.get("weight_format") == "int8"}
+    lines = (finished[0] / "journal.jsonl").read_text().splitlines()
+    records = [json.loads(line)["record"] for line in lines if '"type":"prepared"' in line]
+    (path,) = {record["path"] for record in records if record["weight_format"] == "int8"}
     entry = (Path(environment["XDG_CACHE_HOME"]) / "perftool" / "models" / path).parent
     whole = {part: part.read_bytes() for part in entry.iterdir()}
     yield entry
