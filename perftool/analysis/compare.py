@@ -1,40 +1,44 @@
-"""Hold one run against another: which figures changed, which of them for the worse, and how surely.
+"""Hold runs against others: which figures changed, which of them for the worse, and how surely.
 
 The rules are those of docs/comparing.md. Measures nothing and formats nothing but sentences.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import structs
 
-from perftool.analysis import drift, metrics
+from perftool.analysis import coverage, drift, metrics
 from perftool.analysis.compared import (
+    AccuracyShift,
     CommonShift,
     Comparison,
     ConfigurationShift,
-    Shift,
-    Verdict,
+    Lost,
+    OnlyIn,
+    Side,
 )
-from perftool.analysis.control import Control, Own, Pair, common_change, find_control, own_change, ratio_of
-from perftool.analysis.findings import TOO_FEW, notes_on, regressions_of
+from perftool.analysis.control import Control, Pair, find_controls
+from perftool.analysis.findings import notes_on, regressions_of
 from perftool.analysis.matching import (
     Look,
     Matched,
+    anonymous,
     differences,
     incomparable,
     match,
     processes_of,
-    resolved_otherwise,
     side,
+    side_of,
     unequally_loaded,
 )
 from perftool.analysis.metric import Metric
-from perftool.analysis.metrics import why_missing
-from perftool.analysis.stats import MIN_VISITS, Estimate
+from perftool.analysis.own import Turn, common_over, scatter_of
+from perftool.analysis.shifts import Setting, configuration_shift
+from perftool.analysis.shifts import shift_of as shift_of
 from perftool.analysis.top1 import accuracy_shifts
-from perftool.analysis.verdicts import is_beyond, judge, judge_seen_once, settle
+from perftool.analysis.verdicts import is_beyond, judge, settle
 from perftool.errors import InputError
-from perftool.spec import Profile
+from perftool.spec import Configuration, Profile
 
 
 def metrics_of(profile: Profile, names: Sequence[str]) -> tuple[Metric, ...]:
@@ -49,6 +53,15 @@ def metrics_of(profile: Profile, names: Sequence[str]) -> tuple[Metric, ...]:
         *(metrics.THROUGHPUT, metrics.LATENCY[50], metrics.LATENCY[95], metrics.MEMORY, metrics.TOP1),
     ]
     return tuple({one.name: one for one in found}.values())
+
+
+def optional_of(profile: Profile, names: Sequence[str]) -> tuple[str, ...]:
+    """Return which metrics are compared though neither the user nor a limit of the profile named them."""
+    limits = profile.limits
+    limited = {one.metric for one in limits.bounds}
+    if limits.latency_ms is not None and limits.percentile == 95:
+        limited.add(metrics.LATENCY[95].name)
+    return tuple({metrics.LATENCY[95].name} - limited) if not names else ()
 
 
 def comparable(name: str) -> Metric:
@@ -66,55 +79,177 @@ def compare(
     *,
     threshold: float | None = None,
     profile_differences: Sequence[str] = (),
+    optional: Collection[str] = (),
 ) -> Comparison:
-    """Hold a run against the baseline run `before` in some metrics.
-
-    `threshold` is the share by which a figure must be worse to be a regression; None: nothing is one.
-    """
-    refusals = incomparable(before.run.header, now.run.header)
-    matched, only = match(before, now)
-    pair = Pair(before, now, processes_of(before.run), processes_of(now.run))
-    devices = dict.fromkeys(one.configuration.device for one in matched)
-    controls = {device: find_control(pair, device, matched) for device in devices}
-    speeds = [row for row in rows if row.name != metrics.TOP1.name]
-    loaded = unequally_loaded(side(before), side(now))
-    shifts = tuple(
-        _configuration(
-            pair, controls[one.configuration.device], one, speeds, judged=not refusals, loaded=loaded
-        )
-        for one in matched
+    """Hold a run against the baseline run `before`, as `compare_sides` does with several."""
+    return compare_sides(
+        (before,),
+        (now,),
+        rows,
+        threshold=threshold,
+        profile_differences=profile_differences,
+        optional=optional,
     )
-    accuracies = accuracy_shifts(before.run, now.run) if len(speeds) < len(rows) else ()
+
+
+def compare_sides(
+    before: Sequence[Look],
+    now: Sequence[Look],
+    rows: Sequence[Metric],
+    *,
+    threshold: float | None = None,
+    profile_differences: Sequence[str] = (),
+    optional: Collection[str] = (),
+) -> Comparison:
+    """Hold runs against as many baseline runs, made in turns, in some metrics.
+
+    `threshold` is the share by which a figure must be worse to be a regression; None: nothing is one. What is
+    `optional` nobody named: it is left out where nothing of it can be judged, and missed by nobody.
+    """
+    pairs = [
+        Pair(was, is_now, processes_of(was.run), processes_of(is_now.run))
+        for was, is_now in zip(before, now, strict=True)
+    ]
+    refusals = _refusals(before, now)
+    matched, only = _matched(pairs)
+    devices = dict.fromkeys(one.configuration.device for ones in matched for one in ones)
+    controls = {device: find_controls(pairs, device, matched) for device in devices}
+    turns = _turns(pairs, matched, controls)
+    speeds = [row for row in rows if row.name != metrics.TOP1.name]
+    loaded = any(unequally_loaded(side(pair.before), side(pair.now)) for pair in pairs)
+    setting = Setting(
+        judged=not refusals,
+        loaded=loaded,
+        scattered=scatter_of(turns.values()),
+        rivals={one.now.id: one for ones in matched for one in ones},
+    )
+    shifts = tuple(configuration_shift(each, speeds, setting) for each in turns.values())
+    accuracies: tuple[AccuracyShift, ...] = ()
+    if len(speeds) < len(rows):
+        accuracies = accuracy_shifts([one.run for one in before], [one.run for one in now])
     if refusals:
         accuracies = tuple(structs.replace(one, verdict="not compared") for one in accuracies)
     else:
         shifts, accuracies = settle(shifts, accuracies, threshold)
+    bare = {name for name in optional if not any(_is_judged(each, name) for each in shifts)}
+    shifts = tuple(
+        structs.replace(each, shifts=tuple(one for one in each.shifts if one.metric not in bare))
+        for each in shifts
+    )
+    rows = [row for row in rows if row.name not in bare]
+    asked = [row for row in speeds if row.name not in optional]
+    sides = side_of(before), side_of(now)
     found = Comparison(
-        baseline=side(before),
-        run=side(now),
+        baseline=sides[0],
+        run=sides[1],
         incomparable=refusals,
-        differences=(*differences(before.run.header, now.run.header), *profile_differences),
+        differences=(*_differences(before, now), *profile_differences),
         metrics=tuple(row.name for row in rows),
-        common=() if refusals else _common(pair, controls.values(), speeds, threshold),
+        common=() if refusals or loaded else _common(pairs, controls, speeds, threshold),
         configurations=shifts,
         accuracy=accuracies,
         only=only,
+        lost=()
+        if refusals
+        else _lost(sides, turns, shifts, accuracies, only, asked, threshold, loaded=loaded),
         notes=(),
         regressions=(),
     )
-    notes = notes_on(found, tuple(controls.values()))
-    return structs.replace(found, notes=notes, regressions=regressions_of(found))
+    notes = (*notes_on(found, [each[0] for each in controls.values()]), *_left_out(bare))
+    return structs.replace(found, notes=notes, regressions=regressions_of(found, threshold))
+
+
+def _is_judged(each: ConfigurationShift, metric: str) -> bool:
+    return any(one.metric == metric and one.verdict != "not compared" for one in each.shifts)
+
+
+def _left_out(bare: Iterable[str]) -> list[str]:
+    """Say of what nobody named that none of it can be judged."""
+    return [
+        f"{name} is left out: no configuration's samples bound it in both runs; more rounds do, and --metric "
+        f"{name} shows it all the same"
+        for name in bare
+    ]
+
+
+def _refusals(before: Sequence[Look], now: Sequence[Look]) -> tuple[str, ...]:
+    """Say why figures of these runs cannot be held against each other; those of one side cannot either."""
+    first = before[0].run.header
+    told = [text for look in (*now, *before[1:]) for text in incomparable(first, look.run.header)]
+    return tuple(dict.fromkeys(told))
+
+
+def _differences(before: Sequence[Look], now: Sequence[Look]) -> tuple[str, ...]:
+    """Say in what the sides differ that may be compared, and in what runs of one side do."""
+    told = list(differences(before[0].run.header, now[0].run.header))
+    for looks in (before, now):
+        for look in looks[1:]:
+            told += [
+                f"on one side, {looks[0].summary.run.id} and {look.summary.run.id}: {text}"
+                for text in differences(looks[0].run.header, look.run.header)
+            ]
+    return tuple(dict.fromkeys(told))
+
+
+def _matched(pairs: Sequence[Pair]) -> tuple[list[tuple[Matched, ...]], tuple[OnlyIn, ...]]:
+    """Pair what the baseline runs measured with what the runs did; list what one side alone measured."""
+    matched: list[tuple[Matched, ...]] = []
+    only: dict[tuple[str, str], OnlyIn] = {}
+    for pair in pairs:
+        both, alone = match(pair.before, pair.now)
+        matched.append(both)
+        for one in alone:
+            only.setdefault((one.run, one.id), one)
+    return matched, tuple(only.values())
+
+
+def _turns(
+    pairs: Sequence[Pair],
+    matched: Sequence[Sequence[Matched]],
+    controls: Mapping[str, Sequence[Control]],
+) -> dict[Configuration, list[Turn]]:
+    """Return what each configuration was in every pair of runs that has it."""
+    turns: dict[Configuration, list[Turn]] = {}
+    for number, (pair, ones) in enumerate(zip(pairs, matched, strict=True)):
+        for one in ones:
+            control = controls[one.configuration.device][number]
+            turns.setdefault(anonymous(one.configuration), []).append(Turn(pair, control, one))
+    return turns
+
+
+def _lost(
+    sides: tuple[Side, Side],
+    turns: Mapping[Configuration, Sequence[Turn]],
+    shifts: Sequence[ConfigurationShift],
+    accuracies: Sequence[AccuracyShift],
+    only: Sequence[OnlyIn],
+    rows: Sequence[Metric],
+    threshold: float | None,
+    *,
+    loaded: bool,
+) -> tuple[Lost, ...]:
+    """Return all that the baseline side could judge and the other cannot."""
+    told = [coverage.lost_to_load(*sides)] if loaded else []
+    told += coverage.lost_configurations(only)
+    for each, ones in zip(shifts, turns.values(), strict=True):
+        if each.failed is None:
+            told += coverage.lost_figures(each, ones, rows, threshold)
+    measured = {(str(kind.weight_format), kind.device) for kind in turns}
+    return (*told, *coverage.lost_accuracies(accuracies, measured))
 
 
 def _common(
-    pair: Pair, controls: Iterable[Control], rows: Sequence[Metric], threshold: float | None
+    pairs: Sequence[Pair],
+    controls: Mapping[str, Sequence[Control]],
+    rows: Sequence[Metric],
+    threshold: float | None,
 ) -> tuple[CommonShift, ...]:
     """Judge what the control of each device changed by; a family of tests of its own."""
     found = [
-        (row, control, change.ratio, change.p_value)
-        for control in controls
+        (row, ones[0], change.ratio, change.p_value)
+        for ones in controls.values()
         for row in rows
-        if row.spread and (change := common_change(pair, control, row)) and change.p_value is not None
+        if row.spread and (change := common_over(row, pairs, ones)) and change.p_value is not None
     ]
     p_values = drift.holm([p_value for *_, p_value in found if p_value is not None])
     told = []
@@ -125,7 +260,8 @@ def _common(
                 device=control.device,
                 metric=row.name,
                 better=row.better,
-                control=tuple(one.before.id for one in control.members),
+                kind=control.kind,
+                control=tuple(one.before.id for one in control.members or control.most),
                 ratio=ratio,
                 drift=control.machine,
                 p_value=p_value,
@@ -134,99 +270,3 @@ def _common(
             )
         )
     return tuple(told)
-
-
-def _configuration(
-    pair: Pair, control: Control, one: Matched, rows: Sequence[Metric], *, judged: bool, loaded: bool
-) -> ConfigurationShift:
-    """Work out what one configuration changed by; verdicts wait for the p-values of all."""
-    failed = one.now.status == "failed"
-    member = one in control.members
-    return ConfigurationShift(
-        id=one.before.id,
-        now_id=one.now.id,
-        device=one.before.device,
-        precision=one.before.precision,
-        batch=one.before.batch,
-        baseline=one.configuration.baseline,
-        control=member,
-        failed=(one.now.reason or "no reason given") if failed else None,
-        regression=False,
-        shifts=()
-        if failed
-        else tuple(
-            shift_of(pair, control, one, row, judged=judged, member=member, loaded=loaded) for row in rows
-        ),
-        notes=() if failed else resolved_otherwise(one.before, one.now),
-    )
-
-
-def shift_of(
-    pair: Pair,
-    control: Control,
-    one: Matched,
-    row: Metric,
-    *,
-    judged: bool,
-    member: bool,
-    loaded: bool,
-) -> Shift:
-    """Work out the change of one figure; its p-value is not adjusted yet.
-
-    What a `member` of the control changed by in visits is the machine's, and judged with the common change.
-    Of runs of which one was `loaded` by other work nothing but that is judged.
-    """
-    ratio = ratio_of(row, one)
-    own = own_change(pair, control, row, one) if judged and row.spread and not member and not loaded else None
-    verdict: Verdict = "not compared"
-    if judged and ratio is not None and not row.spread and row.allowance is not None:
-        verdict = judge_seen_once(row.better, ratio.point, row.allowance)
-    tested = own.ratio if own else None
-    return Shift(
-        metric=row.name,
-        unit=row.unit,
-        better=row.better,
-        before=row.read(one.before),
-        now=row.read(one.now),
-        ratio=ratio,
-        own=ratio if verdict != "not compared" else tested,
-        p_value=own.p_value if own else None,
-        verdict=verdict,
-        regression=False,
-        reason=None
-        if not judged or verdict != "not compared"
-        else _why_not(pair, one, row, ratio, own, member=member, loaded=loaded),
-    )
-
-
-def _why_not(
-    pair: Pair,
-    one: Matched,
-    row: Metric,
-    ratio: Estimate | None,
-    own: Own | None,
-    *,
-    member: bool,
-    loaded: bool,
-) -> str | None:
-    """Say why a figure has no verdict; None where it will have one."""
-    if own is not None and own.p_value is not None:
-        return None
-    if ratio is None:
-        limits = pair.before.run.header.profile.limits
-        lacks, where = (one.now, "in the run")
-        if row.value(one.before) is None:
-            lacks, where = (one.before, "in the baseline run")
-        return f"{why_missing(row, lacks, limits)} {where}"
-    if not row.spread:
-        return "seen once in each run: nothing tells how far it varies"
-    if member:
-        return "the control: judged with what all changed by"
-    if loaded:
-        return (
-            "one of the runs alone was made beside other work, which slows configurations by unequal shares"
-        )
-    visits = min(one.before.visits, one.now.visits)
-    if visits < MIN_VISITS:
-        return f"{TOO_FEW}{visits} of the {MIN_VISITS} that an interval takes"
-    return "no interval: the visits do not carry one"

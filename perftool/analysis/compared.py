@@ -10,6 +10,13 @@ from msgspec import Struct
 from perftool.analysis.stats import Estimate
 from perftool.spec import Precision
 
+#: What the control is made of: hint baselines, most configurations where these are none, or nothing.
+Kind = Literal["baselines", "most", "none"]
+
+#: What became of a configuration in a run that has no figures of it. "elsewhere": another one stands for it,
+#: or the search did not come to it.
+Outcome = Literal["not planned", "refused", "elsewhere", "not measured", "failed"]
+
 #: "same": the change surely lies inside the band. "undecided": it may lie outside, and may be none.
 #: "not compared": there is nothing to judge by, and the reason says why.
 Verdict = Literal["worse", "better", "same", "undecided", "not compared"]
@@ -18,7 +25,8 @@ Verdict = Literal["worse", "better", "same", "undecided", "not compared"]
 class Side(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of the runs compared. `choice` is what its own objective and limits recommend.
 
-    `noise_cv` is the spread of its canary; of its `visits` so many were `disturbed`.
+    `noise_cv` is the spread of its canary; of its `visits` so many were `disturbed`. Where a side has several
+    runs, `runs` counts them, and the figures are those of all: the least complete, the most noisy.
     """
 
     id: str
@@ -33,6 +41,7 @@ class Side(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     visits: int
     disturbed: int
     choice: str | None
+    runs: int = 1
 
 
 class Shift(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,12 +89,14 @@ class ConfigurationShift(Struct, frozen=True, kw_only=True, forbid_unknown_field
 class CommonShift(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The change of what is the same for all configurations of a device: that of the control.
 
+    The control is hint baselines, or most configurations (`kind`) where these are none.
     `ratio` has the machine's guessed drift in its interval, of standard deviation `drift`.
     """
 
     device: str
     metric: str
     better: Literal["higher", "lower"]
+    kind: Kind
     control: tuple[str, ...]
     ratio: Estimate
     drift: float
@@ -122,6 +133,21 @@ class OnlyIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: str
     run: Literal["baseline", "run"]
     reason: str
+    outcome: Outcome
+
+
+class Lost(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the baseline run could judge, and the run cannot.
+
+    `subject` is a configuration, what classified, or a run; `what` the metrics. `worse`: that it is lost says
+    by itself that the run is worse. `meant`: nobody asked the run for it.
+    """
+
+    subject: str
+    what: str
+    reason: str
+    worse: bool
+    meant: bool
 
 
 class Comparison(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,6 +166,7 @@ class Comparison(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     configurations: tuple[ConfigurationShift, ...]
     accuracy: tuple[AccuracyShift, ...]
     only: tuple[OnlyIn, ...]
+    lost: tuple[Lost, ...]
     notes: tuple[str, ...]
     regressions: tuple[str, ...]
 

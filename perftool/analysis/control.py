@@ -1,7 +1,9 @@
-"""Take out of a change between two runs what the runs' machines changed: the control of each device.
+"""Find what moves with a device's machine between two runs: the control of each device.
 
-The control are the hint baselines, of which the canary is one: the model's FP32 file with nothing but a hint
-set, in every round of every run. What they change by, the machine did, or what all configurations share.
+That are the hint baselines, of which the canary is one: the model's FP32 file with nothing but a hint set, in
+every round of every run. What they change by, the machine did, or what all configurations share. They stand
+for the others only as long as they are what they were: a baseline that resolved to something else, or that
+moved otherwise than most configurations did, is no control. Nothing is judged here.
 """
 
 import math
@@ -11,15 +13,19 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from perftool.analysis import drift
+from perftool.analysis import drift, scatter
+from perftool.analysis.compared import Kind
 from perftool.analysis.drift import Figures, Rounds
-from perftool.analysis.matching import Look, Matched
+from perftool.analysis.matching import Look, Matched, anonymous, resolved_otherwise
 from perftool.analysis.metric import Metric
 from perftool.analysis.metrics import THROUGHPUT
-from perftool.analysis.stats import Estimate, ratio_of_independent
+from perftool.analysis.scatter import Left
+from perftool.spec import Configuration
 
-#: Two baselines that differ from each other as surely as this do not make one control.
+#: A baseline that differs as surely as this from what it stands for is no control.
 _APART = 0.05
+#: So many configurations tell what most of them did.
+MOST = 3
 
 
 class Pair(NamedTuple):
@@ -44,151 +50,189 @@ class Pair(NamedTuple):
 
 
 class Control(Struct, frozen=True, kw_only=True):
-    """What moves with a device's machine. `members` may be none.
+    """What moves with a device's machine: baselines (`members`), or without any `most` configurations.
 
-    `apart` are baselines that moved otherwise than the members, and so are judged like any configuration.
+    `apart` are baselines that are no control, with the reason; they are judged like any configuration.
     `process` and `machine` are standard deviations, on the scale of logarithms (see `drift`).
     """
 
     device: str
     members: tuple[Matched, ...]
-    apart: tuple[Matched, ...]
+    most: tuple[Matched, ...]
+    apart: tuple[tuple[Matched, str], ...]
     process: float
     machine: float
 
+    @property
+    def kind(self) -> Kind:
+        """Return what the control is made of."""
+        return "baselines" if self.members else "most" if self.most else "none"
+
+    @property
+    def share(self) -> float:
+        """Return the variance of the control's own luck, as a share of one configuration's."""
+        if self.members:
+            return 1 / len(self.members)
+        return drift.median_share(len(self.most)) if self.most else 0.0
+
     def series(self, pair: Pair, metric: Metric) -> tuple[dict[int, float], dict[int, float]]:
-        """Return the control's figure by round, in the baseline run and in the run."""
-        found = [pair.figures(metric, one) for one in self.members]
-        return (
-            drift.control_series([before.values for before, _ in found]),
-            drift.control_series([now.values for _, now in found]),
-        )
+        """Return the control's figure by round, in the baseline run and in the run.
+
+        Of most configurations it is in units of their own.
+        """
+        found = [pair.figures(metric, one) for one in self.members or self.most]
+        runs = [before.values for before, _ in found], [now.values for _, now in found]
+        if self.members:
+            return drift.control_series(runs[0]), drift.control_series(runs[1])
+        return drift.usual_series(*runs)
 
 
 def find_control(pair: Pair, device: str, matched: Sequence[Matched]) -> Control:
     """Find what moves with a device's machine, and how far figures move by luck alone."""
-    measured = [
-        one
-        for one in matched
-        if one.configuration.device == device and all(found.values for found in pair.figures(THROUGHPUT, one))
-    ]
-    members = tuple(one for one in measured if one.configuration.baseline)
-    process = _process_scale(pair, members, measured)
-    apart: tuple[Matched, ...] = ()
-    if len(members) == 2 and _are_apart(pair, members[0], members[1], process):
-        usual = median(_change(one) for one in measured)
-        first, second = sorted(members, key=lambda one: abs(_change(one) - usual))
-        members, apart = (first,), (second,)
+    return find_controls([pair], device, [matched])[0]
+
+
+def find_controls(
+    pairs: Sequence[Pair], device: str, matched: Sequence[Sequence[Matched]]
+) -> tuple[Control, ...]:
+    """Find the control of a device for several pairs of runs: of the same configurations in each."""
+    measured = _measured(pairs, device, matched)
+    as_before = {
+        kind: ones
+        for kind, ones in measured.items()
+        if not any(resolved_otherwise(one.before, one.now) for one in ones)
+    }
+    baselines = [kind for kind in measured if kind.baseline]
+    others = tuple(kind for kind in as_before if not kind.baseline)
+    apart = {
+        kind: "; ".join(dict.fromkeys(note for one in measured[kind] for note in _notes(one)))
+        for kind in baselines
+        if kind not in as_before
+    }
+    trusted = tuple(kind for kind in baselines if kind in as_before)
+    scales = tuple(
+        _process_scale(
+            pair, [measured[kind][turn] for kind in trusted], [ones[turn] for ones in measured.values()]
+        )
+        for turn, pair in enumerate(pairs)
+    )
+    apart |= {
+        kind: "moved otherwise than most configurations did"
+        for kind in _moved_apart(pairs, measured, trusted, others, scales)
+    }
+    members = tuple(kind for kind in trusted if kind not in apart)
+    most = others if not members and len(others) >= MOST else ()
+    return tuple(
+        Control(
+            device=device,
+            members=tuple(measured[kind][turn] for kind in members),
+            most=tuple(measured[kind][turn] for kind in most),
+            apart=tuple((measured[kind][turn], reason) for kind, reason in apart.items()),
+            process=scales[turn],
+            machine=_machine_scale(pair, [ones[turn] for ones in measured.values()]),
+        )
+        for turn, pair in enumerate(pairs)
+    )
+
+
+def _notes(one: Matched) -> tuple[str, ...]:
+    return resolved_otherwise(one.before, one.now)
+
+
+_Measured = Mapping[Configuration, Sequence[Matched]]
+
+
+def _measured(
+    pairs: Sequence[Pair], device: str, matched: Sequence[Sequence[Matched]]
+) -> dict[Configuration, list[Matched]]:
+    """Return what every pair of runs has figures of on a device, by what it is."""
+    found: dict[Configuration, list[Matched]] = {}
+    for pair, ones in zip(pairs, matched, strict=True):
+        for one in ones:
+            if one.configuration.device == device and all(
+                figures.values for figures in pair.figures(THROUGHPUT, one)
+            ):
+                found.setdefault(anonymous(one.configuration), []).append(one)
+    return {kind: ones for kind, ones in found.items() if len(ones) == len(pairs)}
+
+
+def _machine_scale(pair: Pair, measured: Sequence[Matched]) -> float:
     runs = zip(*(pair.figures(THROUGHPUT, one) for one in measured), strict=True)
-    machine = drift.machine_scale([[found.values for found in run] for run in runs])
-    return Control(device=device, members=members, apart=apart, process=process, machine=machine)
+    return drift.machine_scale([[found.values for found in run] for run in runs])
 
 
 def _process_scale(pair: Pair, members: Sequence[Matched], measured: Sequence[Matched]) -> float:
     """Pool how far processes of one configuration differ over all configurations of both runs."""
-    control = Control(device="", members=tuple(members), apart=(), process=0.0, machine=0.0)
-    controls = control.series(pair, THROUGHPUT)
+    found = [pair.figures(THROUGHPUT, one) for one in members]
+    controls = tuple(drift.control_series([run[side].values for run in found]) for side in (0, 1))
     others = [one for one in measured if one not in members] or measured
     runs: tuple[list[Figures], list[Figures]] = ([], [])
     for one in others:
-        for run, found, control_values in zip(runs, pair.figures(THROUGHPUT, one), controls, strict=True):
+        for run, figures, control_values in zip(runs, pair.figures(THROUGHPUT, one), controls, strict=True):
             paired = len(others) < len(measured)
-            values = drift.over(found.values, control_values) if paired else found.values
-            run.append(Figures(values, found.processes))
+            values = drift.over(figures.values, control_values) if paired else figures.values
+            run.append(Figures(values, figures.processes))
     return drift.process_scale(runs)
 
 
-def _are_apart(pair: Pair, first: Matched, second: Matched, process: float) -> bool:
-    (was, is_now), against = (pair.figures(THROUGHPUT, one) for one in (first, second))
-    change = drift.relative_change(was.values, is_now.values, (against[0].values, against[1].values))
-    if change is None:
-        return False
-    degrees = _degrees(was.values, is_now.values)
-    deviation = drift.luck(process, was.incarnations, is_now.incarnations, 1)
-    found = drift.p_value(drift.at_least(change, deviation, degrees), degrees)
-    return found is not None and found <= _APART
+# ---------------------------------------------------------------- baselines that are no control
 
 
-def _change(one: Matched) -> float:
-    """Return the logarithm of the change of a configuration's throughput."""
-    before, now = THROUGHPUT.value(one.before), THROUGHPUT.value(one.now)
-    return math.log(now / before) if before and now else 0.0
+def _moved_apart(
+    pairs: Sequence[Pair],
+    measured: _Measured,
+    trusted: Sequence[Configuration],
+    others: Sequence[Configuration],
+    scales: Sequence[float],
+) -> list[Configuration]:
+    """Return the baselines that surely moved otherwise than what they stand for.
 
-
-# ---------------------------------------------------------------- changes, and what is left of them
-
-
-class Own(NamedTuple):
-    """What is left of a change once the control's is taken out of it, and its p-value, not adjusted."""
-
-    ratio: Estimate
-    p_value: float | None
-
-
-def ratio_of(metric: Metric, one: Matched) -> Estimate | None:
-    """Return a figure in the run over the same in the baseline run; None where either has none above zero."""
-    before, now = metric.value(one.before), metric.value(one.now)
-    if before is None or now is None or before <= 0 or now <= 0:
-        return None
-    return metric.ratio(one.now, one.before)
-
-
-def common_change(pair: Pair, control: Control, metric: Metric) -> Own | None:
-    """Return the change of the control, with machines' drift in its interval; None where it has none."""
-    change = _control_ratio(pair, control, metric)
-    if change is None:
-        return None
-    degrees = _degrees(*control.series(pair, THROUGHPUT))
-    runs = [pair.figures(THROUGHPUT, one) for one in control.members]
-    before, now = (min(found.incarnations for found in side) for side in zip(*runs, strict=True))
-    deviation = drift.luck(control.process, before, now, 0) / math.sqrt(len(runs))
-    found = drift.added(change, math.hypot(control.machine, deviation), degrees)
-    return Own(found, drift.p_value(found, degrees))
-
-
-def own_change(pair: Pair, control: Control, metric: Metric, one: Matched) -> Own | None:
-    """Return what is left of a configuration's change once the control's is taken out.
-
-    Where the control has no such figure the change is taken whole, with machines' drift in its interval.
+    With too few configurations to tell what most did, two baselines are held against each other, and the one
+    that moved as the median of all stays.
     """
-    ratio = ratio_of(metric, one)
-    if ratio is None:
-        return None
-    before, now = pair.figures(THROUGHPUT, one)
-    degrees = _degrees(before.values, now.values)
-    left = _without_control(pair, control, metric, one, ratio)
-    members = len(control.members) if left else 0
-    deviation = drift.luck(control.process, before.incarnations, now.incarnations, members)
-    found = left or drift.added(ratio, control.machine, degrees)
-    found = drift.at_least(found, deviation if left else math.hypot(control.machine, deviation), degrees)
-    return Own(found, drift.p_value(found, degrees))
+    if len(others) >= MOST:
+        return [kind for kind in trusted if _is_apart(pairs, measured, kind, others, scales)]
+    if len(trusted) != 2 or not _is_apart(pairs, measured, trusted[0], trusted[1:], scales):
+        return []
+    if not others:
+        return list(trusted)
+    changes = {kind: _change(ones) for kind, ones in measured.items()}
+    usual = median(changes.values())
+    return [max(trusted, key=lambda kind: abs(changes[kind] - usual))]
 
 
-def _without_control(
-    pair: Pair, control: Control, metric: Metric, one: Matched, ratio: Estimate
-) -> Estimate | None:
-    """Take the control's change out of a configuration's; None where the control has no such figure."""
-    if metric.series is None:
-        change = _control_ratio(pair, control, metric)
-        if change is None or change.low is None or change.high is None:
-            return None
-        return ratio_of_independent(ratio, change)
-    before, now = pair.figures(metric, one)
-    return drift.relative_change(before.values, now.values, control.series(pair, metric))
+def _is_apart(
+    pairs: Sequence[Pair],
+    measured: _Measured,
+    kind: Configuration,
+    against: Sequence[Configuration],
+    scales: Sequence[float],
+) -> bool:
+    """Tell whether a baseline's throughput surely changed otherwise than most of some configurations'.
 
-
-def _control_ratio(pair: Pair, control: Control, metric: Metric) -> Estimate | None:
-    if metric.series is not None:
-        return drift.change_of_medians(*control.series(pair, metric))
-    ratios = [ratio_of(metric, one) for one in control.members]
-    found = [ratio for ratio in ratios if ratio is not None]
-    return drift.geometric_mean(found) if len(found) == len(ratios) else None
-
-
-def _degrees(before: Rounds, now: Rounds) -> float:
-    """Return the degrees of freedom of a comparison of two runs of so many rounds.
-
-    Twice those of two samples: the intervals of ratios cover more than 95 %, which makes up for the thinner
-    tails. docs/comparing.md shows what that comes to, simulated.
+    Where those changed by far from the same, their median says the less.
     """
-    return float(max(2 * (len(before) + len(now) - 2), 1))
+    lefts = []
+    for turn, (pair, scale) in enumerate(zip(pairs, scales, strict=True)):
+        was, is_now = pair.figures(THROUGHPUT, measured[kind][turn])
+        found = [pair.figures(THROUGHPUT, measured[other][turn]) for other in against]
+        usual = drift.usual_series([one.values for one, _ in found], [one.values for _, one in found])
+        change = drift.relative_change(was.values, is_now.values, usual)
+        if change is None:
+            return False
+        luck = drift.luck(scale, was.incarnations, is_now.incarnations)
+        share = math.sqrt(drift.median_share(len(against)))
+        unlike = drift.spread([_change([measured[other][turn]]) for other in against])
+        degrees = drift.degrees(was.values, is_now.values)
+        lefts.append(Left(change, luck, max(luck, unlike) * share, degrees))
+    found_p = scatter.together(lefts).p_value
+    return found_p is not None and found_p <= _APART
+
+
+def _change(ones: Sequence[Matched]) -> float:
+    """Return the logarithm of the change of a configuration's throughput, its mean over pairs of runs."""
+    logs = []
+    for one in ones:
+        before, now = THROUGHPUT.value(one.before), THROUGHPUT.value(one.now)
+        logs.append(math.log(now / before) if before and now else 0.0)
+    return sum(logs) / len(logs)

@@ -34,6 +34,10 @@ PROCESS_WORTH = 8
 #: drift that was seen inside a run.
 GUESSED_MACHINE = 0.03
 MACHINE_WORTH = 8
+#: By how much one configuration's figure is guessed to differ from run to run beyond the luck of processes,
+#: each run's machine taken out, and how many degrees of freedom that guess has (six runs of the same code).
+GUESSED_RUN = 0.025
+RUN_WORTH = 15
 #: The median size of a normal variable, in its standard deviations.
 _MEDIAN_SIZE = 0.6744897501960817
 
@@ -78,6 +82,47 @@ def relative_change(before: Rounds, now: Rounds, control: tuple[Rounds, Rounds])
     return ratio_of_independent(is_now, was) if was and is_now else None
 
 
+def usual_series(
+    before: Sequence[Rounds], now: Sequence[Rounds]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Return what most of some figures did in each round of two runs.
+
+    Each is taken over its own middle of both runs, so that what is slow counts no less than what is fast. A
+    figure that moved by itself does not move their median.
+    """
+    runs: tuple[dict[int, list[float]], dict[int, list[float]]] = ({}, {})
+    for was, is_now in zip(before, now, strict=True):
+        if not was or not is_now:
+            continue
+        middle = math.sqrt(median(was.values()) * median(is_now.values()))
+        for run, values in zip(runs, (was, is_now), strict=True):
+            for key, value in values.items():
+                if middle > 0 and value > 0:
+                    run.setdefault(key, []).append(value / middle)
+    first, second = ({key: median(run[key]) for key in sorted(run)} for run in runs)
+    return first, second
+
+
+def usual_ratio(ratios: Sequence[Estimate]) -> Estimate | None:
+    """Return the ratio of the median size, with its own interval; None of none."""
+    ordered = sorted(ratios, key=lambda one: one.point)
+    return ordered[len(ordered) // 2] if ordered else None
+
+
+def median_share(count: int) -> float:
+    """Return the variance of the median of so many normal values, as a share of the variance of one.
+
+    From 1 for a single one to pi / (2 count) for many; in between it is off by less than a fifth of itself.
+    """
+    return math.pi / (2 * count + math.pi - 2)
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the standard deviation of most of some values, from their median size about their median."""
+    middle = median(values)
+    return median(abs(value - middle) for value in values) / _MEDIAN_SIZE
+
+
 def change_of_medians(before: Rounds, now: Rounds) -> Estimate | None:
     """Return the change of the median over rounds, as the ratio of two independent figures."""
     if not before or not now:
@@ -93,6 +138,8 @@ def geometric_mean(ratios: Sequence[Estimate]) -> Estimate | None:
     if not ratios:
         return None
     count = len(ratios)
+    if count == 1:
+        return ratios[0]
     point = math.exp(sum(math.log(one.point) for one in ratios) / count)
     low = high = 0.0
     for one in ratios:
@@ -165,13 +212,12 @@ def _shrunk(squares: float, count: int, guess: float, worth: int) -> float:
     return math.sqrt((squares + worth * guess**2) / (count + worth))
 
 
-def luck(scale: float, before: int, now: int, controls: int) -> float:
-    """Return the standard deviation of a ratio between runs of so many processes each.
+def luck(process: float, before: int, now: int, run: float = GUESSED_RUN) -> float:
+    """Return the standard deviation of one configuration's ratio between two runs of so many processes each.
 
-    `controls` is of how many configurations the control consists that the figure is taken over, 0 for none.
+    `process` and `run` are those of one process's figure, and of what a whole run does to it.
     """
-    processes = 1 / max(before, 1) + 1 / max(now, 1)
-    return scale * math.sqrt(processes * (1 + (1 / controls if controls else 0)))
+    return math.sqrt(process**2 * (1 / max(before, 1) + 1 / max(now, 1)) + 2 * run**2)
 
 
 def at_least(ratio: Estimate, deviation: float, degrees: float) -> Estimate:
@@ -196,6 +242,15 @@ def added(ratio: Estimate, deviation: float, degrees: float) -> Estimate:
         low=ratio.point * math.exp(-math.hypot(math.log(ratio.point / ratio.low), more)),
         high=ratio.point * math.exp(math.hypot(math.log(ratio.high / ratio.point), more)),
     )
+
+
+def degrees(before: Rounds, now: Rounds) -> float:
+    """Return the degrees of freedom of a comparison of two runs of so many rounds.
+
+    Twice those of two samples: the intervals of ratios cover more than 95 %, which makes up for the thinner
+    tails. docs/comparing.md shows what that comes to, simulated.
+    """
+    return float(max(2 * (len(before) + len(now) - 2), 1))
 
 
 # ---------------------------------------------------------------- significance

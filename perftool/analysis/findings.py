@@ -5,26 +5,35 @@ from collections.abc import Sequence
 from perftool.analysis.compared import CommonShift, Comparison, Shift, Side
 from perftool.analysis.control import Control
 from perftool.analysis.drift import GUESSED_MACHINE
+from perftool.analysis.shifts import TOO_FEW
 from perftool.analysis.stats import Estimate
 
 #: Where more than this share of a run's visits was disturbed, that is said.
 _BUSY = 0.10
 _MOVED = ("worse", "better")
-#: How a reason begins that lies in the number of visits.
-TOO_FEW = "too few visits: "
+#: How to tell the machine from the code, as a command.
+IN_TURNS = "measure both again in turns, A, B, A, B, and compare all: perftool compare A1,A2 B1,B2"
 
 
-def regressions_of(found: Comparison) -> tuple[str, ...]:
-    """Say each regression in a sentence."""
+def regressions_of(found: Comparison, threshold: float | None) -> tuple[str, ...]:
+    """Say each regression in a sentence; without a threshold there is none."""
+    if threshold is None:
+        return ()
     told = [
-        f"all of {one.device}: {one.metric} {times(one.ratio)} in the hint baselines too"
+        f"all of {one.device}: {one.metric} {times(one.ratio)} in {_control_of(one)} too"
         for one in found.common
         if one.regression
     ]
+    kinds = {one.device: one.kind for one in found.common}
     for each in found.configurations:
         if each.failed is not None and each.regression:
             told.append(f"{each.id}: failed, and was measured before: {each.failed}")
-        told += [f"{each.id}: {_worse(one)}" for one in each.shifts if one.regression]
+        notes = "".join(f"; {note}" for note in each.notes)
+        against = "most configurations" if kinds.get(each.device) == "most" else "the hint baselines"
+        told += [f"{each.id}: {_worse(one, against)}{notes}" for one in each.shifts if one.regression]
+    told += [
+        f"{one.subject}: {one.what} before, and no more: {one.reason}" for one in found.lost if one.worse
+    ]
     told += [
         f"{one.variant}: top1 {one.before:.1f} to {one.now:.1f} %, {one.lost} images lost and "
         f"{one.gained} gained of {one.images}"
@@ -34,13 +43,16 @@ def regressions_of(found: Comparison) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _worse(one: Shift) -> str:
+def _control_of(one: CommonShift) -> str:
+    return "most configurations" if one.kind == "most" else "the hint baselines"
+
+
+def _worse(one: Shift, against: str) -> str:
     assert one.before is not None and one.now is not None and one.ratio is not None
     text = f"{one.metric} {one.before.point:.4g} to {one.now.point:.4g} {one.unit}, {one.ratio.point:.2f}x"
     if one.own is None or one.own.low is None:
         return text
-    against = "" if one.own.point == one.ratio.point else " against the hint baselines"
-    return f"{text}, {times(one.own)}{against}"
+    return f"{text}, {times(one.own)}{'' if one.own.point == one.ratio.point else f' against {against}'}"
 
 
 def notes_on(found: Comparison, controls: Sequence[Control]) -> tuple[str, ...]:
@@ -48,7 +60,7 @@ def notes_on(found: Comparison, controls: Sequence[Control]) -> tuple[str, ...]:
     told: list[str] = []
     if not found.incomparable:
         for control in controls:
-            told += _on_control(found, control)
+            told += _on_control(control)
         told += _on_common(found)
         told += _on_intervals(found)
     for one in (found.baseline, found.run):
@@ -59,17 +71,20 @@ def notes_on(found: Comparison, controls: Sequence[Control]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _on_control(found: Comparison, control: Control) -> list[str]:
-    """Say where there is no control, or only half of one."""
-    if not control.members:
-        return [
-            f"no hint baseline of {control.device} was measured in both runs: nothing tells what its machine "
-            f"changed, and {GUESSED_MACHINE:.0%} is allowed for that"
-        ]
+def _on_control(control: Control) -> list[str]:
+    """Say where hint baselines are no control, and what is in their place."""
+    told = [
+        f"{one.before.id} is no control of {control.device} and judged like any configuration: it {reason}"
+        for one, reason in control.apart
+    ]
+    if control.members:
+        return told
+    if control.most:
+        return [*told, f"so most configurations of {control.device} are the control"]
     return [
-        f"the hint baselines of {control.device} moved apart: {control.members[0].before.id} moved as most "
-        f"configurations did and is the control, {one.before.id} is judged like any configuration"
-        for one in control.apart
+        *told,
+        f"no hint baseline of {control.device} {'is left' if told else 'was measured in both runs'}: nothing "
+        f"tells what its machine changed, and {GUESSED_MACHINE:.0%} is allowed for that",
     ]
 
 
@@ -79,7 +94,7 @@ def _on_common(found: Comparison) -> list[str]:
     for device in dict.fromkeys(one.device for one in found.common):
         moved = [one for one in found.common if one.device == device and one.verdict in _MOVED]
         if moved:
-            told.append(_common(moved[0], found.differences))
+            told.append(_common(moved[0], _causes(found, device)))
             continue
         shifts = [
             each.shifts[0]
@@ -95,19 +110,32 @@ def _on_common(found: Comparison) -> list[str]:
     return told
 
 
-def _common(one: CommonShift, differences: Sequence[str]) -> str:
+def _causes(found: Comparison, device: str) -> list[str]:
+    """Return what is known to differ and may have moved everything on a device."""
+    notes: dict[str, int] = {}
+    for each in found.configurations:
+        for note in each.notes if each.device == device else ():
+            notes[note] = notes.get(note, 0) + 1
+    told = [*found.differences]
+    told += [f"{count} configuration{'' if count == 1 else 's'} {note}" for note, count in notes.items()]
+    shares = [one.disturbed / one.visits if one.visits else 0.0 for one in (found.baseline, found.run)]
+    if max(shares) > _BUSY:
+        told.append(f"{shares[0]:.0%} of the visits were disturbed before, {shares[1]:.0%} now")
+    return told
+
+
+def _common(one: CommonShift, causes: Sequence[str]) -> str:
     """Say that everything moved, and between which causes that leaves the choice."""
-    shared = "; ".join(differences)
     cause = (
-        f"the machine did that, or what all configurations share ({shared}), and one pair of runs cannot "
-        "tell which: measure both again, in turns"
-        if differences
-        else "nothing that runs record differs, which leaves the machine: measure both again, in turns"
+        f"the machine did that, or what all configurations share ({'; '.join(causes)}), and one pair of runs "
+        f"cannot tell which: {IN_TURNS}"
+        if causes
+        else f"nothing that runs record differs, which leaves the machine: {IN_TURNS}"
     )
-    return (
-        f"everything on {one.device} is {one.verdict}: {one.metric} of its hint baselines "
-        f"{times(one.ratio)}; {cause}"
-    )
+    whose = "most configurations" if one.kind == "most" else "its hint baselines"
+    apart = ", which its hint baselines did not follow" if one.kind == "most" else ""
+    said = f"{one.metric} of {whose} {times(one.ratio)}{apart}"
+    return f"everything on {one.device} is {one.verdict}: {said}; {cause}"
 
 
 def _on_intervals(found: Comparison) -> list[str]:

@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 from msgspec import Struct, structs
 
 from perftool.analysis import claim
-from perftool.analysis.compared import OnlyIn, Side
+from perftool.analysis.compared import OnlyIn, Outcome, Side
 from perftool.analysis.evidence import plan_of
 from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.analysis.searched import unvisited
 from perftool.journal import Header, Run
 from perftool.machine import HostInfo
 from perftool.record import Visited
@@ -56,13 +57,14 @@ def match(before: Look, now: Look) -> tuple[tuple[Matched, ...], tuple[OnlyIn, .
         if mine.status != "ok":
             continue
         if its is None or its.status == "skipped":
-            only.append(OnlyIn(id=mine.id, run="baseline", reason=became(its)))
+            only.append(OnlyIn(id=mine.id, run="baseline", reason=became(its), outcome=_outcome(now, its)))
         else:
             matched.append(Matched(configuration, mine, its))
     for kind, (_, its) in is_now.items():
         other = was[kind][1] if kind in was else None
         if its.status == "ok" and (other is None or other.status != "ok"):
-            only.append(OnlyIn(id=its.id, run="run", reason=became(other)))
+            found = _outcome(before, other)
+            only.append(OnlyIn(id=its.id, run="run", reason=became(other), outcome=found))
     return tuple(matched), tuple(only)
 
 
@@ -79,6 +81,18 @@ def became(other: ConfigurationResult | None) -> str:
     if other is None:
         return "not planned"
     return f"{other.status}: {other.reason}" if other.reason else other.status
+
+
+def _outcome(look: Look, other: ConfigurationResult | None) -> Outcome:
+    """Classify what became of a configuration in a run that has no figures of it."""
+    if other is None:
+        return "not planned"
+    if other.status == "failed":
+        return "failed"
+    plan = plan_of(look.run)
+    if any(one.configuration.id == other.id for one in plan.left_out):
+        return "refused"
+    return "elsewhere" if other.id in unvisited(look.run, plan) else "not measured"
 
 
 def processes_of(run: Run) -> dict[str, dict[int, int]]:
@@ -107,6 +121,24 @@ def side(look: Look) -> Side:
         visits=sum(one.visits for one in everything),
         disturbed=sum(one.disturbed for one in everything),
         choice=look.choice,
+    )
+
+
+def side_of(looks: Sequence[Look]) -> Side:
+    """Return what a reader should know of the runs that make a side, as of one."""
+    sides = [side(look) for look in looks]
+    noises = [one.noise_cv for one in sides if one.noise_cv is not None]
+    choices = {one.choice for one in sides}
+    return structs.replace(
+        sides[0],
+        id=", ".join(one.id for one in sides),
+        rounds=sum(one.rounds for one in sides),
+        complete=all(one.complete for one in sides),
+        noise_cv=max(noises) if noises else None,
+        visits=sum(one.visits for one in sides),
+        disturbed=sum(one.disturbed for one in sides),
+        choice=sides[0].choice if len(choices) == 1 else " or ".join(sorted(filter(None, choices))) or None,
+        runs=len(sides),
     )
 
 

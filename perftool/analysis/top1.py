@@ -1,5 +1,7 @@
 """Compare what the same model file, as it runs on a device, said about the same images in two runs."""
 
+from collections.abc import Sequence
+
 from msgspec import structs
 
 from perftool.analysis import accuracy
@@ -9,10 +11,11 @@ from perftool.record import Compiled, Evaluated
 from perftool.spec import Configuration
 
 
-def accuracy_shifts(before: Run, now: Run) -> tuple[AccuracyShift, ...]:
-    """Compare every variant that either run evaluated; p-values are not adjusted, and nothing is judged.
+def accuracy_shifts(before: Sequence[Run], now: Sequence[Run]) -> tuple[AccuracyShift, ...]:
+    """Compare every variant that either side evaluated; p-values are not adjusted, and nothing is judged.
 
-    What one run alone evaluated is there too, with the reason: an accuracy that is gone must be seen to be.
+    Of several runs of a side the first that evaluated a variant speaks. What one side alone evaluated is
+    there too, with the reason: an accuracy that is gone must be seen to be.
     """
     was, is_now = _by_variant(before), _by_variant(now)
     return tuple(
@@ -34,10 +37,16 @@ def evaluation_in(run: Run, configuration: Configuration, executed: str | None) 
     return accuracy.evaluation_of(configuration, compiled[-1] if compiled else None, executed, evaluations)
 
 
-def _by_variant(run: Run) -> dict[str, Evaluated]:
-    """Return a run's evaluations by file, device and inference precision; the last one of each."""
-    found = (entry.record for entry in run.entries if isinstance(entry.record, Evaluated))
-    return {f"{one.weight_format} file in {one.inference_precision} on {one.device}": one for one in found}
+def _by_variant(runs: Sequence[Run]) -> dict[str, Evaluated]:
+    """Return the evaluations by file, device and inference precision: of each run the last one."""
+    found: dict[str, Evaluated] = {}
+    for run in reversed(runs):
+        evaluations = (entry.record for entry in run.entries if isinstance(entry.record, Evaluated))
+        found |= {
+            f"{one.weight_format} file in {one.inference_precision} on {one.device}": one
+            for one in evaluations
+        }
+    return found
 
 
 def _unpaired(variant: str, before: Evaluated | None, now: Evaluated | None) -> AccuracyShift:

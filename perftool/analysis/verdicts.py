@@ -58,10 +58,13 @@ def is_beyond(better: Better, points: Sequence[float], threshold: float | None) 
 def settle(
     shifts: Sequence[ConfigurationShift], accuracies: Sequence[AccuracyShift], threshold: float | None
 ) -> tuple[tuple[ConfigurationShift, ...], tuple[AccuracyShift, ...]]:
-    """Judge every figure, with p-values adjusted for all of them together."""
+    """Judge every figure, with p-values adjusted for all of their family: speeds are one, accuracies another.
+
+    A baseline would have been judged had it moved apart, so it counts among the tests though it did not.
+    """
     tested = [one.p_value for each in shifts for one in each.shifts if one.p_value is not None]
-    tested += [one.p_value for one in accuracies if one.p_value is not None]
-    p_values = iter(drift.holm(tested))
+    waived = sum(one.ratio is not None for each in shifts if each.control for one in each.shifts)
+    p_values = iter(drift.holm([*tested, *[1.0] * waived]))
     settled = []
     for each in shifts:
         found = tuple(
@@ -71,8 +74,9 @@ def settle(
         lost = each.failed is not None and threshold is not None
         worse = lost or any(one.regression for one in found)
         settled.append(structs.replace(each, shifts=found, regression=worse))
+    of_images = iter(drift.holm([one.p_value for one in accuracies if one.p_value is not None]))
     judged = tuple(
-        one if one.p_value is None else judge_accuracy(one, next(p_values), threshold) for one in accuracies
+        one if one.p_value is None else judge_accuracy(one, next(of_images), threshold) for one in accuracies
     )
     return tuple(settled), judged
 

@@ -89,7 +89,10 @@ def test_faster_baselines_alone_make_nothing_worse() -> None:
     faster = {one.id: 1.5 for one in BASELINES}
     found = compared(nine_look(), nine_look("now", faster))
     assert found.regressions == ()
-    assert all(one.verdict == "better" for one in found.common)
+    assert {one.kind for one in found.common} == {"most"}
+    assert not any(one.verdict in ("worse", "better") for one in found.common)
+    better = {each.id for each in found.configurations for one in each.shifts if one.verdict == "better"}
+    assert better == {one.id for one in BASELINES}
     assert not any(one.verdict == "worse" for each in found.configurations for one in each.shifts)
 
 
@@ -98,7 +101,7 @@ def test_a_baseline_that_moved_by_itself_is_judged_by_the_other() -> None:
     found = compared(nine_look(), nine_look("now", {id: 0.6}))
     assert [each.id for each in found.configurations if each.regression] == [id]
     assert not of(found, id).control
-    assert any("moved apart" in note for note in found.notes)
+    assert any("moved otherwise than most" in note for note in found.notes)
 
 
 def test_without_a_baseline_drift_is_allowed_for() -> None:
@@ -243,16 +246,48 @@ def test_a_run_that_was_disturbed_or_not_finished_is_said_and_another_choice() -
     assert any(note.startswith("recommended was ") for note in found.notes)
 
 
-def test_beside_other_work_only_what_all_changed_by_is_judged() -> None:
+def test_beside_other_work_nothing_of_visits_is_judged_and_that_is_said() -> None:
     busy = tuple(changed(one, other_load=0.5, fps=one.fps * (0.3 if one.id == INT8 else 0.5)) for one in NINE)
-    slow = look(Journal(busy, EVALUATIONS).run())
+    slow = look(Journal(busy, EVALUATIONS).run(), "now")
     found = compared(nine_look(), slow)
     assert shift(found, INT8).verdict == "not compared"
     assert "one of the runs alone was made beside other work" in (shift(found, INT8).reason or "")
     assert shift(found, INT8, "peak_rss").verdict == "same"
-    assert found.regressions and all(text.startswith("all of CPU") for text in found.regressions)
+    assert found.common == () and found.regressions == ()
+    (lost,) = found.lost
+    assert lost.subject == "now" and "66 of 66 visits were disturbed" in lost.reason and not lost.worse
     alike = compared(look(Journal(tuple(changed(one, other_load=0.5) for one in NINE)).run()), slow)
     assert shift(alike, INT8).verdict == "worse"
+    heavier = tuple(changed(one, memory_mb=900.0) if one.id == INT8 else one for one in busy)
+    worse = compared(nine_look(), look(Journal(heavier, EVALUATIONS).run()))
+    assert [text.split(" ")[1] for text in worse.regressions] == ["peak_rss"], "memory needs no quiet"
+
+
+def disturbed(share: float) -> Look:
+    """Return a run of whose configurations, of eleven, a share is disturbed."""
+    count = round(share * len(NINE))
+    return look(
+        Journal(
+            tuple(changed(one, other_load=0.5 if turn < count else None) for turn, one in enumerate(NINE)),
+            EVALUATIONS,
+        ).run(),
+        "now",
+    )
+
+
+@pytest.mark.parametrize(("share", "loaded"), [(5 / 11, False), (6 / 11, True)])
+def test_more_than_half_of_the_visits_disturbed_in_one_run_alone_is_too_much(
+    share: float, loaded: bool
+) -> None:
+    found = compared(nine_look(), disturbed(share))
+    assert (found.common == ()) == loaded
+    assert any("visits were disturbed" in one.reason for one in found.lost) == loaded
+
+
+@pytest.mark.parametrize(("share", "said"), [(1 / 11, False), (2 / 11, True)])
+def test_a_tenth_of_the_visits_disturbed_is_said(share: float, said: bool) -> None:
+    found = compared(nine_look(), disturbed(share))
+    assert any("were disturbed by other load" in note for note in found.notes) == said
 
 
 def test_the_metrics_are_those_of_the_objective_first() -> None:

@@ -73,7 +73,7 @@ def test_one_configuration_that_is_slower_is_found_and_no_other() -> None:
         for one in found
         if [each.id for each in one.configurations if each.regression] == [BASE.summary.configurations[5].id]
     ]
-    assert len(caught) >= 0.85 * len(found)
+    assert len(caught) >= 0.7 * len(found)
 
 
 def test_what_is_slower_everywhere_is_said_of_all_and_of_no_configuration() -> None:
@@ -89,9 +89,10 @@ def test_all_but_the_baselines_slower_is_no_machine() -> None:
     changes[:2] = 1.0
     found = simulated("but baselines", NOISES["normal"], 20, changes=changes)
     for one in found:
-        assert not any(each.regression for each in one.common)
-        assert sum(each.regression for each in one.configurations) >= 6
-        assert any("and not the machine" in note for note in one.notes)
+        assert {each.kind for each in one.common} == {"most"}
+        assert any(each.regression for each in one.common)
+        assert any("which its hint baselines did not follow" in note for note in one.notes)
+        assert not any(each.regression for each in one.configurations if not each.baseline)
 
 
 # ---------------------------------------------------------------- the parts
@@ -141,8 +142,9 @@ def test_a_machine_that_drifts_inside_a_run_may_have_drifted_between_runs() -> N
 
 
 def test_more_processes_have_less_luck_and_a_control_has_its_own() -> None:
-    assert drift.luck(0.02, 2, 2, 0) == pytest.approx(0.02)
-    assert drift.luck(0.02, 4, 4, 0) < drift.luck(0.02, 2, 2, 0) < drift.luck(0.02, 2, 2, 2)
+    assert drift.luck(0.02, 2, 2, 0.0) == pytest.approx(0.02)
+    assert drift.luck(0.02, 4, 4) < drift.luck(0.02, 2, 2) < drift.luck(0.03, 2, 2)
+    assert drift.luck(0.0, 2, 2, 0.03) == pytest.approx(0.03 * math.sqrt(2)), "each run has its own"
 
 
 RATIO = st.floats(0.5, 2.0)
