@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perftool.cli import options
-from perftool.errors import InputError, RegressionError, UsageError
+from perftool.errors import InputError, PerftoolError, RegressionError, UsageError
 
 if TYPE_CHECKING:
     from perftool.analysis.compared import Compared, Comparison
+    from perftool.analysis.matching import Look
 
 #: How many regressions the error's one line names.
 _NAMED = 3
@@ -31,7 +32,9 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs' folders; each is compared with the first, the baseline.", metavar="RUN_A RUN_B"
+            help="Runs' folders; each is compared with the first, the baseline. Several runs of a side, made in "
+            "in turns with those of the other, are joined by commas: A1,A2 B1,B2.",
+            metavar="RUN_A RUN_B",
         ),
     ],
     metric: Annotated[
@@ -60,22 +63,35 @@ def compare(
     Configurations are matched by what they are, and what the hint baselines changed by is taken out as the
     machine's.
     """
-    threshold = None if fail_on_regression is None else _threshold(fail_on_regression)
     if json and format not in (Format.table, Format.json):
         raise UsageError(f"--json and --format {format.value}: give one")
-    if len(runs) < 2:
-        raise UsageError("a comparison takes two runs or more: perftool compare BASELINE RUN")
-    found = _compared(runs, metric or (), threshold)
-    if threshold is not None:
-        _insist(found)
-    _show(found, Format.json if json else format)
+    try:
+        threshold = None if fail_on_regression is None else _threshold(fail_on_regression)
+        if len(runs) < 2:
+            raise UsageError("a comparison takes two runs or more: perftool compare BASELINE RUN")
+        found = _compared([_side(one) for one in runs], metric or (), threshold)
+    except PerftoolError as error:
+        if format is Format.junit:
+            _show_refused(error)
+        raise
+    refusal = None if threshold is None else _refusal(found)
+    _show(found, Format.json if json else format, refusal)
     regressions = [text for one in found.comparisons for text in one.regressions]
-    if regressions:
+    if regressions and not isinstance(refusal, UsageError):
         more = f"; and {len(regressions) - _NAMED} more" if len(regressions) > _NAMED else ""
         count = f"{len(regressions)} regression{'' if len(regressions) == 1 else 's'}"
         raise RegressionError(
             f"{count} of more than {fail_on_regression}: {'; '.join(regressions[:_NAMED])}{more}"
         )
+    if refusal is not None:
+        raise refusal
+
+
+def _side(path: Path) -> list[Path]:
+    """Split a side into its runs at commas; a path that exists is taken as it is."""
+    if path.exists():
+        return [path]
+    return [Path(one) for one in str(path).split(",") if one]
 
 
 def _threshold(text: str) -> float:
@@ -93,68 +109,94 @@ def _threshold(text: str) -> float:
     return percent / 100
 
 
-def _compared(runs: list[Path], metric: "list[str] | tuple[()]", threshold: float | None) -> "Compared":
-    from msgspec import structs
-
+def _compared(
+    sides: list[list[Path]], metric: "list[str] | tuple[()]", threshold: float | None
+) -> "Compared":
     from perftool.analysis import compare as comparing
     from perftool.analysis.compared import Compared
     from perftool.cli.runs import look_at, names_of
-    from perftool.sweep.store import resume_differences
 
-    looks = [look_at(folder, name) for folder, name in zip(runs, names_of(runs), strict=True)]
-    before = looks[0].run.header
+    if uneven := [side for side in sides if len(side) != len(sides[0])]:
+        raise UsageError(
+            f"{','.join(map(str, uneven[0]))}: {_runs(len(uneven[0]))} against {_runs(len(sides[0]))}: give "
+            "as many on each side, in the order in which they were made in turns"
+        )
+    folders = [folder for side in sides for folder in side]
+    looks = [look_at(folder, name) for folder, name in zip(folders, names_of(folders), strict=True)]
+    _refuse_copies(looks)
+    size = len(sides[0])
+    grouped = [looks[first : first + size] for first in range(0, len(looks), size)]
+    profile = looks[0].run.header.profile
     try:
-        rows = comparing.metrics_of(before.profile, metric)
+        rows = comparing.metrics_of(profile, metric)
     except InputError as error:
         raise UsageError(f"--metric: {error}") from None
     return Compared(
         threshold=threshold,
         comparisons=tuple(
-            comparing.compare(
-                looks[0],
+            comparing.compare_sides(
+                grouped[0],
                 now,
                 rows,
                 threshold=threshold,
-                profile_differences=resume_differences(
-                    before,
-                    structs.replace(now.run.header.profile, seed=before.profile.seed),  # Meant to differ.
-                    before.model,
-                    before.host,
-                ),
+                profile_differences=_profile_differences(grouped[0][0], now[0]),
+                optional=comparing.optional_of(profile, metric),
             )
-            for now in looks[1:]
+            for now in grouped[1:]
         ),
     )
 
 
-def _insist(found: "Compared") -> None:
-    """Refuse to call it no regression where none could have been found."""
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
+
+
+def _refuse_copies(looks: "list[Look]") -> None:
+    """Refuse to hold a run against itself: what is the same journal has no difference to be found."""
+    for number, look in enumerate(looks):
+        for other in looks[:number]:
+            if look.run == other.run:
+                raise UsageError(
+                    f"{other.summary.run.id} and {look.summary.run.id} are the same run: one journal, to "
+                    "the last record; compare two runs"
+                )
+
+
+def _profile_differences(before: "Look", now: "Look") -> tuple[str, ...]:
+    from msgspec import structs
+
+    from perftool.sweep.store import resume_differences
+
+    header = before.run.header
+    return tuple(
+        resume_differences(
+            header,
+            structs.replace(now.run.header.profile, seed=header.profile.seed),  # Meant to differ.
+            header.model,
+            header.host,
+        )
+    )
+
+
+def _refusal(found: "Compared") -> PerftoolError | None:
+    """Return why it cannot be called no regression: none could have been found, or not everywhere."""
+    from perftool.render.compare import said_of_lost
+
     for one in found.comparisons:
         if one.incomparable:
-            raise UsageError(
+            return UsageError(
                 f"--fail-on-regression: {one.run.id} and {one.baseline.id} cannot be compared: "
                 f"{'; '.join(one.incomparable)}; compare runs of one model made on one machine"
             )
+    for one in found.comparisons:
+        if gone := said_of_lost(one, meant=False):
+            return InputError(f"--fail-on-regression: {gone}")
         if not _judged(one):
-            raise InputError(
+            return InputError(
                 f"--fail-on-regression: nothing of {one.run.id} can be judged against {one.baseline.id}: "
                 f"{_first_reason(one)}"
             )
-        _insist_on_accuracy(one)
-
-
-def _insist_on_accuracy(one: "Comparison") -> None:
-    """Refuse to call accuracies unchanged where the baseline run has some, and none can be held against them.
-
-    What is worse all the same is said first.
-    """
-    had = [each for each in one.accuracy if each.before is not None]
-    if had and not one.regressions and all(each.verdict == "not compared" for each in had):
-        reasons = "; ".join(dict.fromkeys(each.reason for each in had if each.reason is not None))
-        raise InputError(
-            f"--fail-on-regression: no top-1 of {one.run.id} can be judged against {one.baseline.id}: "
-            f"{reasons}; evaluate the same images in both runs, or name the metrics to compare by --metric"
-        )
+    return None
 
 
 def _judged(one: "Comparison") -> bool:
@@ -175,7 +217,7 @@ def _first_reason(one: "Comparison") -> str:
     return next(filter(None, reasons), "no figure is in both")
 
 
-def _show(found: "Compared", format: Format) -> None:
+def _show(found: "Compared", format: Format, refusal: PerftoolError | None) -> None:
     from perftool.cli.output import print_json, print_rich
 
     match format:
@@ -188,8 +230,27 @@ def _show(found: "Compared", format: Format) -> None:
         case Format.junit:
             from perftool.render.junit import junit
 
-            sys.stdout.write(junit(found))
+            _write_xml(junit(found, None if refusal is None else str(refusal)))
         case Format.table:
             from perftool.render.compare import compared_view
 
             print_rich(*compared_view(found))
+
+
+def _show_refused(error: PerftoolError) -> None:
+    """Write the document that a CI server waits for, though nothing was compared."""
+    from perftool.analysis.compared import Compared
+    from perftool.render.junit import junit
+
+    _write_xml(junit(Compared(threshold=None, comparisons=()), str(error)))
+
+
+def _write_xml(document: str) -> None:
+    """Write a document that says it is UTF-8 as that, whatever the encoding of standard output."""
+    sys.stdout.flush()
+    binary = getattr(sys.stdout, "buffer", None)
+    if binary is None:
+        sys.stdout.write(document)
+        return
+    binary.write(document.encode())
+    binary.flush()

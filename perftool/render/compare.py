@@ -25,11 +25,13 @@ from perftool.analysis.stats import Estimate
 from perftool.render.numbers import ABSENT, plain, unsigned_zero, with_interval
 from perftool.render.tabular import ODD_MARK, empty_table
 
+#: How many of what is lost a headline names.
+_NAMED = 3
 #: In which order verdicts are shown.
 ORDER: tuple[Verdict, ...] = ("worse", "better", "undecided", "same", "not compared")
 _LEGEND = (
-    f"{ODD_MARK} regression   ratio: this run over the baseline run   own: without what the hint baselines "
-    "did\n( ) 95 % interval   worse, better: surely, all figures of a comparison together   same: "
+    f"{ODD_MARK} regression   ratio: this run over the baseline run   own: without what the control changed "
+    "by\n( ) 95 % interval   worse, better: surely, all figures of a comparison together   same: "
     "surely\nwithin the band   undecided: neither"
 )
 
@@ -75,18 +77,21 @@ def heading(one: Comparison) -> Text:
 
 def said_of(side: Side) -> str:
     """Say what a reader should know of a run before its figures."""
+    several = "" if side.runs == 1 else f"{side.runs} runs, "
     noise = "" if side.noise_cv is None else f", noise {side.noise_cv:.1%}"
     return (
         f"{side.id}: {side.model}, profile {side.profile}, {side.created}, OpenVINO {side.openvino}, "
-        f"{side.rounds} rounds{noise}, {side.disturbed} of {side.visits} visits disturbed"
+        f"{several}{side.rounds} rounds{noise}, {side.disturbed} of {side.visits} visits disturbed"
     )
 
 
 def said_of_common(common: CommonShift) -> str:
     """Say what the control of a device changed by."""
     judged = {"same": "the same", "undecided": "no more than machines drift"}
+    most = common.kind == "most"
+    whose = f"most configurations of {common.device}" if most else f"{common.device}'s hint baselines"
     return (
-        f"{common.metric} of {common.device}'s hint baselines: {times(common.ratio)}, drift of machines "
+        f"{common.metric} of {whose}: {times(common.ratio)}, drift of machines "
         f"included: {judged.get(common.verdict, common.verdict)}"
     )
 
@@ -97,13 +102,30 @@ def verdict(one: Comparison, threshold: float | None) -> str:
         return "not comparable: the figures stand side by side, and nothing is judged"
     if one.regressions:
         count = len(one.regressions)
-        return f"{count} regression{'' if count == 1 else 's'} of more than {percent(threshold)}"
+        besides = f"; {gone}" if (gone := said_of_lost(one, meant=False)) else ""
+        return f"{count} regression{'' if count == 1 else 's'} of more than {percent(threshold)}{besides}"
     shifts = [shift for each in one.configurations for shift in each.shifts]
     counts = Counter([*(shift.verdict for shift in shifts), *(each.verdict for each in one.accuracy)])
     judged = ", ".join(f"{counts[kind]} {kind}" for kind in ORDER if counts[kind]) or "nothing to compare"
     lost = sum(each.failed is not None for each in one.configurations)
     judged += f", {lost} failed" if lost else ""
+    meant = said_of_lost(one, meant=True)
+    judged += f"; {meant}" if meant else ""
+    if gone := said_of_lost(one, meant=False):
+        return f"not comparable in all: {gone}; else {judged}"
     return judged if threshold is None else f"no regression of more than {percent(threshold)}: {judged}"
+
+
+def said_of_lost(one: Comparison, *, meant: bool) -> str:
+    """Name what the baseline run could judge and the run cannot; or what nobody asked the run for."""
+    found = [each for each in one.lost if each.meant == meant and not each.worse]
+    if not found:
+        return ""
+    if meant:
+        return f"not asked of {one.run.id}: {listed([each.subject for each in found], None)}"
+    names = [f"{each.subject} ({each.what}: {each.reason})" for each in found[:_NAMED]]
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{one.run.id} lacks what {one.baseline.id} could judge: {'; '.join(names)}{more}"
 
 
 def unjudged(one: Comparison) -> Iterator[str]:

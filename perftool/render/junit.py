@@ -13,6 +13,7 @@ from perftool.analysis.compared import (
     Compared,
     Comparison,
     ConfigurationShift,
+    Lost,
     Shift,
 )
 from perftool.analysis.findings import times
@@ -20,19 +21,23 @@ from perftool.render.compare import figure_of
 from perftool.render.numbers import plain
 
 
-def junit(found: Compared) -> str:
-    """Return the comparisons as a JUnit document."""
+def junit(found: Compared, refusal: str | None = None) -> str:
+    """Return the comparisons as a JUnit document; a `refusal` to judge them is an error in it."""
     root = ElementTree.Element("testsuites", name="perftool compare")
     for one in found.comparisons:
-        for name, cases in _suites(one):
+        for name, cases in _suites(one, judged=found.threshold is not None):
             suite = ElementTree.SubElement(
                 root, "testsuite", name=plain(f"{one.run.id} against {one.baseline.id}: {name}")
             )
             suite.extend(cases)
-            for attribute, tag in (("failures", "failure"), ("skipped", "skipped")):
-                suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
-            suite.set("errors", "0")
-            suite.set("tests", str(len(suite)))
+    if refusal is not None:
+        suite = ElementTree.SubElement(root, "testsuite", name="compared")
+        case = ElementTree.SubElement(suite, "testcase", classname="perftool.compare", name="can be judged")
+        ElementTree.SubElement(case, "error", message=plain(refusal))
+    for suite in root:
+        for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+        suite.set("tests", str(len(suite)))
     for attribute in ("tests", "failures", "errors"):
         root.set(attribute, str(sum(int(suite.get(attribute, "0")) for suite in root)))
     ElementTree.indent(root)
@@ -40,15 +45,16 @@ def junit(found: Compared) -> str:
     return written.decode() + "\n"
 
 
-def _suites(one: Comparison) -> Iterator[tuple[str, list[ElementTree.Element]]]:
+def _suites(one: Comparison, *, judged: bool) -> Iterator[tuple[str, list[ElementTree.Element]]]:
     """Yield the suites of a comparison that have any case."""
     refusal = "; ".join(one.incomparable)
     measured = [_measured(one, each) for each in one.configurations]
     measured += [
         _case(one, "measured", alone.id, skipped=f"only in the baseline run: {alone.reason}")
         for alone in one.only
-        if alone.run == "baseline"
+        if alone.run == "baseline" and not any(lost.subject == alone.id for lost in one.lost)
     ]
+    measured += [_lost(one, lost, failed=judged) for lost in one.lost]
     suites = [("measured", measured), ("all configurations", [_common(one, common) for common in one.common])]
     suites += [
         (
@@ -66,6 +72,14 @@ def _suites(one: Comparison) -> Iterator[tuple[str, list[ElementTree.Element]]]:
     return ((name, cases) for name, cases in suites if cases)
 
 
+def _lost(one: Comparison, lost: Lost, *, failed: bool) -> ElementTree.Element:
+    """Tell of what the run cannot be judged by: worse is a failure, and what nobody asked for is skipped."""
+    told = f"{lost.what}: the baseline run could judge it, and this one cannot: {lost.reason}"
+    worse = lost.worse and failed
+    name = lost.subject if lost.what == "measured" else f"{lost.subject}: {lost.what}"
+    return _case(one, "measured", name, failure=told if worse else None, skipped=None if worse else told)
+
+
 def _measured(one: Comparison, each: ConfigurationShift) -> ElementTree.Element:
     """Tell whether a configuration was measured; one that failed is no success where nothing is a failure."""
     lost = each.failed is not None and not each.regression
@@ -79,7 +93,8 @@ def _measured(one: Comparison, each: ConfigurationShift) -> ElementTree.Element:
 
 
 def _common(one: Comparison, common: CommonShift) -> ElementTree.Element:
-    told = f"{common.metric} of the hint baselines {times(common.ratio)}"
+    whose = "most configurations" if common.kind == "most" else "the hint baselines"
+    told = f"{common.metric} of {whose} {times(common.ratio)}"
     name = f"{common.metric} on {common.device}"
     return _case(one, "all configurations", name, failure=told if common.regression else None, out=told)
 
@@ -88,7 +103,7 @@ def _figure(one: Comparison, id: str, shift: Shift, refusal: str) -> ElementTree
     figures = f"{figure_of(shift.before, shift.metric)} to {figure_of(shift.now, shift.metric)} {shift.unit}"
     told = figures if shift.ratio is None else f"{figures}, ratio {times(shift.ratio)}"
     if shift.own is not None and shift.own != shift.ratio:
-        told += f", {times(shift.own)} without what the hint baselines changed by"
+        told += f", {times(shift.own)} without what the control changed by"
     return _case(
         one,
         shift.metric,

@@ -15,6 +15,12 @@ Finished = tuple[Path, "subprocess.CompletedProcess[str]"]
 def test_a_real_run_and_its_copy_are_the_same(perftool: Command, finished: Finished, tmp_path: Path) -> None:
     run, _ = finished
     copy = shutil.copytree(run, tmp_path / "copy")
+    refused = perftool("compare", run, copy)
+    assert refused.returncode == 2 and "are the same run" in one_line(refused)
+    header, rest = (copy / "journal.jsonl").read_text().split("\n", 1)
+    later = json.loads(header)
+    later["created_ns"] += 1
+    (copy / "journal.jsonl").write_text(f"{json.dumps(later)}\n{rest}")
     done = perftool("compare", run, copy, "--fail-on-regression", "1%", "--json")
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)["comparisons"]

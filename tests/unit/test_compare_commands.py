@@ -1,6 +1,9 @@
 """`perftool compare` and `history` as commands: exit codes, formats, one line of error."""
 
 import json
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     busy = Journal(tuple(changed(one, other_load=0.5) for one in NINE), EVALUATIONS).run()
     written(busy, folder.parent / "busy")
     written(Journal(NINE).run(), folder.parent / "unevaluated")
+    shutil.copytree(folder / "a", folder.parent / "copy")
     written(Journal(NINE, EVALUATIONS[:1]).run(), folder.parent / "partly")
     return folder
 
@@ -115,8 +119,12 @@ def test_each_format_is_written_whole_and_fails_alike(perftool: Command, runs: P
         (["{a}", "{other}", "--fail-on-regression", "3%"], 2, "cpu was Example CPU @ 2.0 GHz, is Another"),
         (["{a}", "{few}", "--fail-on-regression", "3%", "--metric", "throughput"], 3, "2 of the 6"),
         (["{a}", "{few}", "--fail-on-regression", "3%"], 3, "2 of the 6"),
-        (["{a}", "{busy}", "--fail-on-regression", "3%"], 3, "made beside other work"),
-        (["{a}", "{unevaluated}", "--fail-on-regression", "3%"], 3, "not evaluated in the run; evaluate"),
+        (["{a}", "{busy}", "--fail-on-regression", "3%"], 3, "66 of 66 visits were disturbed by other load"),
+        (["{a}", "{unevaluated}", "--fail-on-regression", "3%"], 3, "not evaluated in the run"),
+        (["{a}", "{a}"], 2, "are the same run"),
+        (["{a}", "{copy}", "--fail-on-regression", "3%"], 2, "are the same run"),
+        (["{a},{same}", "{slow}"], 2, "1 run against 2 runs"),
+        (["{a},{same}", "{slow},{same}"], 2, "are the same run"),
         (["{a}", "{broken}"], 3, "line 1"),
         (["{a}", "{nothing}"], 3, "holds no run"),
     ],
@@ -124,19 +132,39 @@ def test_each_format_is_written_whole_and_fails_alike(perftool: Command, runs: P
 def test_what_makes_no_sense_gets_one_line(
     perftool: Command, runs: Path, arguments: list[str], code: int, words: str
 ) -> None:
-    places = {name: runs / name for name in ("a", "same", "other", "broken", "nothing")}
-    places |= {name: runs.parent / name for name in ("few", "busy", "unevaluated")}
+    places = {name: runs / name for name in ("a", "same", "slow", "other", "broken", "nothing")}
+    places |= {name: runs.parent / name for name in ("few", "busy", "unevaluated", "copy")}
     done = perftool("compare", *(one.format(**places) for one in arguments))
     assert done.returncode == code, done.stderr
     assert words in one_line(done)
-    assert done.stdout == ""
+    assert done.stdout == "" or " against a" in done.stdout
+    junit = perftool("compare", *(one.format(**places) for one in arguments), "--format", "junit")
+    if "--json" not in arguments and "--format" not in arguments:
+        assert junit.returncode == code
+        root = ElementTree.fromstring(junit.stdout)
+        (error,) = root.iterfind("testsuite/testcase/error")
+        assert words in (error.get("message") or "") and int(root.get("errors", "0")) == 1
+
+
+def test_junit_is_utf_8_whatever_the_encoding_of_standard_output(runs: Path, tmp_path: Path) -> None:
+    name = tmp_path / "größer"
+    shutil.copytree(runs / "slow", name)
+    done = subprocess.run(
+        [sys.executable, "-m", "perftool", "compare", runs / "a", name, "--format", "junit"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    root = ElementTree.fromstring(done.stdout)
+    assert "größer against a" in (root[0].get("name") or "") and "größer".encode() in done.stdout
 
 
 def test_a_missing_accuracy_is_seen_and_what_is_not_asked_for_is_not_missed(
     perftool: Command, runs: Path
 ) -> None:
     partly = perftool("compare", runs / "a", runs.parent / "partly", "--fail-on-regression", "3%", "--json")
-    assert partly.returncode == 0, "some top-1 is judged"
+    assert partly.returncode == 3, "what is gone may be worse"
+    assert "fp16 file in f32 on CPU (top1: not evaluated in the run)" in one_line(partly)
     shifts = json.loads(partly.stdout)["comparisons"][0]["accuracy"]
     assert [one["verdict"] for one in shifts] == ["same", *["not compared"] * 3]
     assert [one["reason"] for one in shifts] == [None, *["not evaluated in the run"] * 3]
