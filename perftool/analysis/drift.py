@@ -36,7 +36,7 @@ GUESSED_MACHINE = 0.03
 MACHINE_WORTH = 8
 #: By how much one configuration's figure is guessed to differ from run to run beyond the luck of processes,
 #: each run's machine taken out, and how many degrees of freedom that guess has (six runs of the same code).
-GUESSED_RUN = 0.025
+GUESSED_RUN = 0.02
 RUN_WORTH = 15
 #: The median size of a normal variable, in its standard deviations.
 _MEDIAN_SIZE = 0.6744897501960817

@@ -32,7 +32,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs' folders; each is compared with the first, the baseline. Several runs of a side, made in "
+            help="Runs' folders; each is compared with the first, the baseline. Several runs of a side, made "
             "in turns with those of the other, are joined by commas: A1,A2 B1,B2.",
             metavar="RUN_A RUN_B",
         ),

@@ -5,7 +5,7 @@ escaped that GitHub would obey.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from perftool.analysis.compared import Compared, Comparison, ConfigurationShift, Shift
 from perftool.render.compare import (
@@ -28,22 +28,47 @@ _OBEYED = re.compile(r"([\\`*_{}\[\]<>#~&!])")
 _LINKED = re.compile(r"[@$]|://|www\.|#\d|(?<![a-z0-9])GH-\d|:(?:[a-z_+-]|\d{3})[\w+-]*:", re.IGNORECASE)
 #: A bar that no backslash escapes.
 _BAR = re.compile(r"(?<!\\)((?:\\\\)*)\|")
+#: GitHub takes 65,536 characters in a comment; what posts it may add some of its own.
+_COMMENT = 60_000
+#: How many of them the line takes that says what was left out.
+_RESERVED = 300
 _COLUMNS = ("configuration", "metric", "before", "now", "ratio", "own", "verdict")
 
 
 def markdown(found: Compared) -> str:
-    """Return every comparison, one below the other."""
-    return "\n".join(line for one in found.comparisons for line in _comparison(one, found.threshold))
+    """Return every comparison, one below the other, in no more characters than a comment takes."""
+    budget = _COMMENT // max(len(found.comparisons), 1)
+    return "\n".join(
+        line for one in found.comparisons for line in _cut(_comparison(one, found.threshold), budget)
+    )
+
+
+def _cut(lines: Iterable[str], budget: int) -> Iterator[str]:
+    """Pass lines on as long as they fit, and say how many do not; what is folded is closed all the same."""
+    left, missing, folded = budget - _RESERVED, 0, False
+    for line in lines:
+        left -= len(line) + 1
+        if left >= 0:
+            folded = (folded or line.startswith("<details>")) and not line.startswith("</details>")
+            yield line
+        else:
+            missing += line.startswith(("| ", "- "))
+    if left < 0:
+        yield "\n</details>\n" if folded else ""
+        yield (
+            f"**{missing} more lines are left out**, as a comment takes {_COMMENT:,} characters: "
+            "`--format table` and `--json` have them all.\n"
+        )
 
 
 def _comparison(one: Comparison, threshold: float | None) -> Iterator[str]:
+    """Yield what is decided, what moved, then the rest: what is cut off is at the end."""
     yield f"### perftool: {code(one.run.id)} against {code(one.baseline.id)}\n"
     yield f"**{text(verdict(one, threshold))}**\n"
     yield from (f"- **not comparable**: {text(line)}" for line in one.incomparable)
     yield from (f"- differs: {text(line)}" for line in one.differences)
     yield from (f"- {text(line)}" for line in map(said_of_common, one.common))
     yield from (f"- note: {text(line)}" for line in one.notes)
-    yield from (f"- {text(line)}" for line in besides(one))
     yield ""
     moved = [
         (each, shift)
@@ -52,8 +77,10 @@ def _comparison(one: Comparison, threshold: float | None) -> Iterator[str]:
         if shift.verdict in ("worse", "better")
     ]
     if moved:
-        yield from _table(moved)
+        yield from _table(sorted(moved, key=lambda row: (not row[1].regression, row[1].verdict != "worse")))
     yield from _accuracies(one)
+    if lines := [f"- {text(line)}" for line in besides(one)]:
+        yield from (*lines, "")
     yield from _folded(one)
 
 
@@ -84,7 +111,7 @@ def _folded(one: Comparison) -> Iterator[str]:
         if rows:
             yield from _table(rows)
     yield from (f"- not compared: {text(line)}" for line in unjudged(one))
-    yield "\nratio: this run over the baseline run. own: without what the hint baselines changed by, with its"
+    yield "\nratio: this run over the baseline run. own: without what the control changed by, with its"
     yield "95 % interval. worse, better: surely, all figures of this comparison together.\n"
     yield "</details>\n"
 

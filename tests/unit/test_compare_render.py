@@ -4,6 +4,7 @@ After a wanted change write the goldens anew: what differs is what `table`, `mar
 """
 
 import io
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -205,3 +206,35 @@ def test_every_row_of_a_markdown_table_has_as_many_cells_as_its_head() -> None:
         elif widths:
             assert len(widths) == 1
             widths = set()
+
+
+def many() -> tuple[Look, Look]:
+    """Return two runs of 256 configurations, of which two are slower."""
+    slower = {"cpu-int8-b1-s1", "cpu-int8-b32-s8"}
+    sizes = [
+        (batch, streams) for batch in (1, 2, 4, 8, 16, 32, 64, 128) for streams in (1, 2, 3, 4, 5, 6, 7, 8)
+    ]
+    both = []
+    for factor in (1.0, 0.6):
+        measured = [
+            Measured(precision=precision, batch=batch, streams=streams, rounds=6)
+            for precision in ("FP32", "FP16", "BF16", "INT8")
+            for batch, streams in sizes
+        ]
+        measured = [changed(one, fps=one.fps * (factor if one.id in slower else 1.0)) for one in measured]
+        both.append(look(Journal((*BASELINES, *measured), EVALUATIONS).run(), f"run-{factor}"))
+    return both[0], both[1]
+
+
+def test_markdown_is_no_longer_than_a_comment_may_be_and_says_what_it_leaves_out() -> None:
+    before, now = many()
+    one = compared(before, now)
+    for found in (one, Compared(threshold=0.03, comparisons=(*one.comparisons, *one.comparisons))):
+        shown = markdown(found)
+        assert len(shown) < 60_000
+        assert shown.count("<details>") == shown.count("</details>") == len(found.comparisons)
+        for part in shown.split("### perftool: ")[1:]:
+            moved = part.split("<details>")[0]
+            assert moved.count("**worse: regression**") == 4, "what moved comes first, and whole"
+            assert re.search(r"\*\*\d+ more lines are left out\*\*", part)
+    assert "left out**" not in markdown(worse())
