@@ -4,6 +4,7 @@ The rules are those of docs/comparing.md. Measures nothing and formats nothing b
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -106,24 +107,10 @@ def compare_sides(
     `threshold` is the share by which a figure must be worse to be a regression; None: nothing is one. What is
     `optional` nobody named: it is left out where nothing of it can be judged, and missed by nobody.
     """
-    pairs = [
-        Pair(was, is_now, processes_of(was.run), processes_of(is_now.run))
-        for was, is_now in zip(before, now, strict=True)
-    ]
     refusals = _refusals(before, now)
-    matched, only = _matched(pairs)
-    devices = dict.fromkeys(one.configuration.device for ones in matched for one in ones)
-    controls = {device: find_controls(pairs, device, matched) for device in devices}
-    turns = _turns(pairs, matched, controls)
+    held = _hold(before, now, judged=not refusals)
     speeds = [row for row in rows if row.name != metrics.TOP1.name]
-    loaded = any(unequally_loaded(side(pair.before), side(pair.now)) for pair in pairs)
-    setting = Setting(
-        judged=not refusals,
-        loaded=loaded,
-        scattered=scatter_of(turns.values()),
-        rivals={one.now.id: one for ones in matched for one in ones},
-    )
-    shifts = tuple(configuration_shift(each, speeds, setting) for each in turns.values())
+    shifts = tuple(configuration_shift(each, speeds, held.setting) for each in held.turns.values())
     accuracies: tuple[AccuracyShift, ...] = ()
     if len(speeds) < len(rows):
         accuracies = accuracy_shifts([one.run for one in before], [one.run for one in now])
@@ -131,35 +118,67 @@ def compare_sides(
         accuracies = tuple(structs.replace(one, verdict="not compared") for one in accuracies)
     else:
         shifts, accuracies = settle(shifts, accuracies, threshold)
-    bare = {name for name in optional if not any(_is_judged(each, name) for each in shifts)}
-    shifts = tuple(
-        structs.replace(each, shifts=tuple(one for one in each.shifts if one.metric not in bare))
-        for each in shifts
-    )
-    rows = [row for row in rows if row.name not in bare]
-    asked = [row for row in speeds if row.name not in optional]
+    bare = {name for name in optional if held.is_judged and not any(_judges(each, name) for each in shifts)}
     sides = side_of(before), side_of(now)
+    asked = [row for row in speeds if row.name not in optional]
+    lost = () if refusals else _lost(sides, held, shifts, accuracies, asked, threshold)
     found = Comparison(
         baseline=sides[0],
         run=sides[1],
         incomparable=refusals,
         differences=(*_differences(before, now), *profile_differences),
-        metrics=tuple(row.name for row in rows),
-        common=() if refusals or loaded else _common(pairs, controls, speeds, threshold),
-        configurations=shifts,
+        metrics=tuple(row.name for row in rows if row.name not in bare),
+        common=_common(held.pairs, held.controls, speeds, threshold) if held.is_judged else (),
+        configurations=tuple(_without(each, bare) for each in shifts),
         accuracy=accuracies,
-        only=only,
-        lost=()
-        if refusals
-        else _lost(sides, turns, shifts, accuracies, only, asked, threshold, loaded=loaded),
+        only=held.only,
+        lost=lost,
         notes=(),
         regressions=(),
     )
-    notes = (*notes_on(found, [each[0] for each in controls.values()]), *_left_out(bare))
+    notes = (*notes_on(found, [each[0] for each in held.controls.values()]), *_left_out(bare))
     return structs.replace(found, notes=notes, regressions=regressions_of(found, threshold))
 
 
-def _is_judged(each: ConfigurationShift, metric: str) -> bool:
+class _Held(NamedTuple):
+    """Runs held against each other, before anything is judged."""
+
+    pairs: Sequence[Pair]
+    only: tuple[OnlyIn, ...]
+    controls: Mapping[str, Sequence[Control]]
+    turns: Mapping[Configuration, Sequence[Turn]]
+    setting: Setting
+
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether figures of visits are judged at all."""
+        return self.setting.judged and not self.setting.loaded
+
+
+def _hold(before: Sequence[Look], now: Sequence[Look], *, judged: bool) -> _Held:
+    """Match the configurations of every pair of runs, and find what is the control of each device."""
+    pairs = [
+        Pair(was, is_now, processes_of(was.run), processes_of(is_now.run))
+        for was, is_now in zip(before, now, strict=True)
+    ]
+    matched, only = _matched(pairs)
+    devices = dict.fromkeys(one.configuration.device for ones in matched for one in ones)
+    controls = {device: find_controls(pairs, device, matched) for device in devices}
+    turns = _turns(pairs, matched, controls)
+    setting = Setting(
+        judged=judged,
+        loaded=any(unequally_loaded(side(pair.before), side(pair.now)) for pair in pairs),
+        scattered=scatter_of(turns.values()),
+        rivals={one.now.id: one for ones in matched for one in ones},
+    )
+    return _Held(pairs, only, controls, turns, setting)
+
+
+def _without(each: ConfigurationShift, metrics: Collection[str]) -> ConfigurationShift:
+    return structs.replace(each, shifts=tuple(one for one in each.shifts if one.metric not in metrics))
+
+
+def _judges(each: ConfigurationShift, metric: str) -> bool:
     return any(one.metric == metric and one.verdict != "not compared" for one in each.shifts)
 
 
@@ -219,22 +238,19 @@ def _turns(
 
 def _lost(
     sides: tuple[Side, Side],
-    turns: Mapping[Configuration, Sequence[Turn]],
+    held: _Held,
     shifts: Sequence[ConfigurationShift],
     accuracies: Sequence[AccuracyShift],
-    only: Sequence[OnlyIn],
     rows: Sequence[Metric],
     threshold: float | None,
-    *,
-    loaded: bool,
 ) -> tuple[Lost, ...]:
     """Return all that the baseline side could judge and the other cannot."""
-    told = [coverage.lost_to_load(*sides)] if loaded else []
-    told += coverage.lost_configurations(only)
-    for each, ones in zip(shifts, turns.values(), strict=True):
+    told = [coverage.lost_to_load(*sides)] if held.setting.loaded else []
+    told += coverage.lost_configurations(held.only)
+    for each, ones in zip(shifts, held.turns.values(), strict=True):
         if each.failed is None:
             told += coverage.lost_figures(each, ones, rows, threshold)
-    measured = {(str(kind.weight_format), kind.device) for kind in turns}
+    measured = {(str(kind.weight_format), kind.device) for kind in held.turns}
     return (*told, *coverage.lost_accuracies(accuracies, measured))
 
 

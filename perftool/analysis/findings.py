@@ -12,7 +12,7 @@ from perftool.analysis.stats import Estimate
 _BUSY = 0.10
 _MOVED = ("worse", "better")
 #: How to tell the machine from the code, as a command.
-IN_TURNS = "measure both again in turns, A, B, A, B, and compare all: perftool compare A1,A2 B1,B2"
+IN_TURNS = "measure both again in turns, A, B, B, A, and compare all: perftool compare A1,A2 B1,B2"
 
 
 def regressions_of(found: Comparison, threshold: float | None) -> tuple[str, ...]:
