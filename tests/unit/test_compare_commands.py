@@ -146,6 +146,33 @@ def test_what_makes_no_sense_gets_one_line(
         assert words in (error.get("message") or "") and int(root.get("errors", "0")) == 1
 
 
+def later(run: Path, folder: Path, hours: int) -> Path:
+    """Copy a run as if it had been made some hours later."""
+    shutil.copytree(run, folder)
+    header, rest = (folder / "journal.jsonl").read_text().split("\n", 1)
+    made = json.loads(header)
+    made["created_ns"] += hours * 3600 * SECOND
+    (folder / "journal.jsonl").write_text(f"{json.dumps(made)}\n{rest}")
+    return folder
+
+
+def test_several_runs_of_a_side_are_joined_by_commas(perftool: Command, runs: Path, tmp_path: Path) -> None:
+    slow = [later(runs / "slow", tmp_path / f"slow{turn}", turn) for turn in (1, 2)]
+    done = perftool(
+        "compare",
+        f"{runs / 'a'},{runs / 'same'}",
+        f"{slow[0]},{slow[1]}",
+        *("--fail-on-regression", "3%", "--json"),
+    )
+    assert done.returncode == 7, done.stderr
+    (found,) = json.loads(done.stdout)["comparisons"]
+    assert (found["baseline"]["id"], found["run"]["runs"]) == ("a, same", 2)
+    shown = perftool("compare", f"{runs / 'a'},{runs / 'same'}", f"{slow[0]},{slow[1]}").stdout
+    assert "slow1, slow2 against a, same" in shown and "2 runs, 12 rounds" in shown
+    with_comma = later(runs / "same", tmp_path / "x,y", 3)
+    assert perftool("compare", runs / "a", with_comma).returncode == 0
+
+
 def test_junit_is_utf_8_whatever_the_encoding_of_standard_output(runs: Path, tmp_path: Path) -> None:
     name = tmp_path / "größer"
     shutil.copytree(runs / "slow", name)
