@@ -62,6 +62,7 @@ class Control(Struct, frozen=True, kw_only=True):
     apart: tuple[tuple[Matched, str], ...]
     process: float
     machine: float
+    known: dict[tuple[Kind, str], tuple[dict[int, float], dict[int, float]]] = {}
 
     @property
     def kind(self) -> Kind:
@@ -78,8 +79,14 @@ class Control(Struct, frozen=True, kw_only=True):
     def series(self, pair: Pair, metric: Metric) -> tuple[dict[int, float], dict[int, float]]:
         """Return the control's figure by round, in the baseline run and in the run.
 
-        Of most configurations it is in units of their own.
+        Of most configurations it is in units of their own. Worked out once, however many are held against it.
         """
+        key = (self.kind, metric.name)
+        if key not in self.known:
+            self.known[key] = self._series(pair, metric)
+        return self.known[key]
+
+    def _series(self, pair: Pair, metric: Metric) -> tuple[dict[int, float], dict[int, float]]:
         found = [pair.figures(metric, one) for one in self.members or self.most]
         runs = [before.values for before, _ in found], [now.values for _, now in found]
         if self.members:

@@ -1,6 +1,6 @@
 """Match the configurations of two runs by what they are, and say in what the runs differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct, structs
@@ -50,6 +50,7 @@ def match(before: Look, now: Look) -> tuple[tuple[Matched, ...], tuple[OnlyIn, .
     A configuration that failed in the run is paired: it is worse than slow.
     """
     was, is_now = by_kind(before), by_kind(now)
+    of_before, of_now = _outcomes(before), _outcomes(now)
     matched: list[Matched] = []
     only: list[OnlyIn] = []
     for kind, (configuration, mine) in was.items():
@@ -57,14 +58,13 @@ def match(before: Look, now: Look) -> tuple[tuple[Matched, ...], tuple[OnlyIn, .
         if mine.status != "ok":
             continue
         if its is None or its.status == "skipped":
-            only.append(OnlyIn(id=mine.id, run="baseline", reason=became(its), outcome=_outcome(now, its)))
+            only.append(OnlyIn(id=mine.id, run="baseline", reason=became(its), outcome=of_now(its)))
         else:
             matched.append(Matched(configuration, mine, its))
     for kind, (_, its) in is_now.items():
         other = was[kind][1] if kind in was else None
         if its.status == "ok" and (other is None or other.status != "ok"):
-            found = _outcome(before, other)
-            only.append(OnlyIn(id=its.id, run="run", reason=became(other), outcome=found))
+            only.append(OnlyIn(id=its.id, run="run", reason=became(other), outcome=of_before(other)))
     return tuple(matched), tuple(only)
 
 
@@ -83,16 +83,22 @@ def became(other: ConfigurationResult | None) -> str:
     return f"{other.status}: {other.reason}" if other.reason else other.status
 
 
-def _outcome(look: Look, other: ConfigurationResult | None) -> Outcome:
-    """Classify what became of a configuration in a run that has no figures of it."""
-    if other is None:
-        return "not planned"
-    if other.status == "failed":
-        return "failed"
+def _outcomes(look: Look) -> Callable[[ConfigurationResult | None], Outcome]:
+    """Return what classifies a configuration that a run has no figures of."""
     plan = plan_of(look.run)
-    if any(one.configuration.id == other.id for one in plan.left_out):
-        return "refused"
-    return "elsewhere" if other.id in unvisited(look.run, plan) else "not measured"
+    refused = {one.configuration.id for one in plan.left_out}
+    elsewhere = unvisited(look.run, plan)
+
+    def outcome(result: ConfigurationResult | None) -> Outcome:
+        if result is None:
+            return "not planned"
+        if result.status == "failed":
+            return "failed"
+        if result.id in refused:
+            return "refused"
+        return "elsewhere" if result.id in elsewhere else "not measured"
+
+    return outcome
 
 
 def processes_of(run: Run) -> dict[str, dict[int, int]]:

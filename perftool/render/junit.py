@@ -49,10 +49,11 @@ def _suites(one: Comparison, *, judged: bool) -> Iterator[tuple[str, list[Elemen
     """Yield the suites of a comparison that have any case."""
     refusal = "; ".join(one.incomparable)
     measured = [_measured(one, each) for each in one.configurations]
+    gone = {lost.subject for lost in one.lost}
     measured += [
         _case(one, "measured", alone.id, skipped=f"only in the baseline run: {alone.reason}")
         for alone in one.only
-        if alone.run == "baseline" and not any(lost.subject == alone.id for lost in one.lost)
+        if alone.run == "baseline" and alone.id not in gone
     ]
     measured += [_lost(one, lost, failed=judged) for lost in one.lost]
     suites = [("measured", measured), ("all configurations", [_common(one, common) for common in one.common])]
