@@ -168,6 +168,7 @@ def test_several_runs_of_a_side_are_joined_by_commas(perftool: Command, runs: Pa
     (found,) = json.loads(done.stdout)["comparisons"]
     assert (found["baseline"]["id"], found["run"]["runs"]) == ("a, same", 2)
     shown = perftool("compare", f"{runs / 'a'},{runs / 'same'}", f"{slow[0]},{slow[1]}").stdout
+    shown = " ".join(shown.split())
     assert "slow1, slow2 against a, same" in shown and "2 runs, 12 rounds" in shown
     with_comma = later(runs / "same", tmp_path / "x,y", 3)
     assert perftool("compare", runs / "a", with_comma).returncode == 0

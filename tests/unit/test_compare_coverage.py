@@ -7,9 +7,10 @@ from journals import BASELINES, EVALUATIONS, NINE, Journal, Measured, changed
 from looks import look, nine_look
 
 from perftool.analysis import drift
-from perftool.analysis.compare import compare, compare_sides, metrics_of, optional_of
+from perftool.analysis.compare import compare, compare_sides, metrics_of, optional_of, shift_of
 from perftool.analysis.compared import Comparison
-from perftool.analysis.matching import Look
+from perftool.analysis.control import Pair, find_control
+from perftool.analysis.matching import Look, match, processes_of
 from perftool.analysis.metrics import LATENCY, MEMORY, THROUGHPUT, TOP1, rate_metric
 from perftool.analysis.result import LatencyIntervals, RatePoint
 from perftool.analysis.stats import Estimate
@@ -205,6 +206,51 @@ def test_half_of_the_configurations_slower_leaves_the_baselines_the_control() ->
     found = compared(nine_look(), nine_look("now", dict(list(slower.items())[:4])))
     assert {one.kind for one in found.common} == {"baselines"}
     assert {each.id for each in found.configurations if each.regression} == set(list(slower)[:4])
+
+
+@pytest.mark.parametrize(("factor", "control"), [(0.95, True), (0.85, False), (1.05, True), (1.15, False)])
+def test_a_baseline_is_no_control_where_it_surely_moved_apart(factor: float, control: bool) -> None:
+    found = compared(nine_look(), nine_look("now", {BASELINES[0].id: factor}))
+    (baseline,) = [each for each in found.configurations if each.id == BASELINES[0].id]
+    assert baseline.control == control and baseline.baseline
+
+
+def test_configurations_that_scattered_tell_less_of_what_most_of_them_did() -> None:
+    factors = (1.1, 1.0, 0.95, 0.9, 0.88, 0.85, 0.8, 0.75, 0.7)
+    mixed = dict(zip((one.id for one in NINE if not one.hint), factors, strict=True))
+    assert {one.kind for one in compared(nine_look(), nine_look("now", mixed)).common} == {"baselines"}
+    alike = dict.fromkeys(mixed, 0.88)
+    assert {one.kind for one in compared(nine_look(), nine_look("now", alike)).common} == {"most"}
+
+
+def test_a_baseline_counts_among_the_tests_whether_it_is_the_control_or_not() -> None:
+    """It would have been judged by the difference that it was chosen by."""
+    before, now = nine_look(), nine_look("now", {INT8: 0.8})
+    matched, _ = match(before, now)
+    pair = Pair(before, now, processes_of(before.run), processes_of(now.run))
+    control = find_control(pair, "CPU", matched)
+    (one,) = [each for each in matched if each.before.id == INT8]
+    alone = shift_of(pair, control, one, THROUGHPUT, judged=True, member=False, loaded=False)
+    found = compare(before, now, (THROUGHPUT,))
+    (together,) = [each.shifts[0] for each in found.configurations if each.id == INT8]
+    assert alone.p_value is not None
+    assert together.p_value == pytest.approx(len(NINE) * alone.p_value)
+
+
+def test_of_two_baselines_alone_the_one_that_moved_as_the_median_stays() -> None:
+    few = (*BASELINES, Measured(precision="INT8", streams=2, fps=33.0))
+    for odd in BASELINES:
+        now = tuple(changed(one, fps=one.fps * (0.6 if one.id == odd.id else 1.0)) for one in few)
+        found = compared(look(Journal(few).run()), look(Journal(now).run()))
+        assert [each.id for each in found.configurations if each.regression] == [odd.id]
+        assert sum(each.control for each in found.configurations) == 1
+
+
+def test_what_all_changed_by_is_judged_with_the_drift_of_machines_in_mind() -> None:
+    machine = (1.0, 0.99, 1.01, 0.9, 1.0, 0.98)
+    for factor, verdicts in ((0.93, {"undecided"}), (0.85, {"worse"})):
+        found = compared(nine_look(), nine_look("now", machine=tuple(factor * one for one in machine)))
+        assert {one.verdict for one in found.common} == verdicts
 
 
 def test_few_configurations_cannot_overrule_two_baselines_that_agree() -> None:
