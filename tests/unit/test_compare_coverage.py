@@ -62,6 +62,16 @@ def test_what_a_race_drops_though_it_is_as_fast_as_before_cannot_be_judged_and_i
     assert said.startswith("not comparable in all: ") and INT8 in said and "a race dropped it" in said
 
 
+def test_what_is_dropped_early_and_slower_by_no_more_than_luck_is_no_regression() -> None:
+    found = compared(nine_look(), raced(0.93, 2))
+    assert found.regressions == () and lost(found) == {INT8: (False, False)}
+
+
+def test_what_the_baseline_run_dropped_early_too_it_could_not_judge() -> None:
+    found = compared(raced(1.0, 2), raced(0.4, 2))
+    assert found.regressions == () and lost(found) == {}
+
+
 def test_a_rival_that_became_faster_makes_nothing_worse() -> None:
     rival = "cpu-int8-b4-s1"
     fast = raced(1.0, 2)
