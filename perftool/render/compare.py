@@ -102,8 +102,9 @@ def verdict(one: Comparison, threshold: float | None) -> str:
         return "not comparable: the figures stand side by side, and nothing is judged"
     if one.regressions:
         count = len(one.regressions)
-        besides = f"; {gone}" if (gone := said_of_lost(one, meant=False)) else ""
-        return f"{count} regression{'' if count == 1 else 's'} of more than {percent(threshold)}{besides}"
+        gone = [said_of_lost(one, meant=meant) for meant in (False, True)]
+        told = f"{count} regression{'' if count == 1 else 's'} of more than {percent(threshold)}"
+        return "; ".join([told, *filter(None, gone)])
     shifts = [shift for each in one.configurations for shift in each.shifts]
     counts = Counter([*(shift.verdict for shift in shifts), *(each.verdict for each in one.accuracy)])
     judged = ", ".join(f"{counts[kind]} {kind}" for kind in ORDER if counts[kind]) or "nothing to compare"
@@ -111,8 +112,8 @@ def verdict(one: Comparison, threshold: float | None) -> str:
     judged += f", {lost} failed" if lost else ""
     meant = said_of_lost(one, meant=True)
     judged += f"; {meant}" if meant else ""
-    if gone := said_of_lost(one, meant=False):
-        return f"not comparable in all: {gone}; else {judged}"
+    if lacking := said_of_lost(one, meant=False):
+        return f"not comparable in all: {lacking}; else {judged}"
     return judged if threshold is None else f"no regression of more than {percent(threshold)}: {judged}"
 
 
