@@ -19,11 +19,11 @@ class WarmChildren:
         self._generations: dict[str, int] = {}
 
     def warm(self, configuration: str, generation: int) -> Child | None:
-        """Return the child that has a configuration compiled, unless it is lost or of an older generation."""
+        """Return the child that has a configuration compiled, unless it is lost or of another generation."""
         child = self._children.get(configuration)
         if child is None:
             return None
-        if not child.alive or self._generations[configuration] < generation:
+        if not child.alive or self._generations[configuration] != generation:
             self.drop(configuration)
             return None
         self._children[configuration] = self._children.pop(configuration)

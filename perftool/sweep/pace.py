@@ -134,7 +134,6 @@ def compiles_left(run: Run, left: Remaining) -> int:
 
     Generations that a configuration had no visit in are skipped, so that counting its processes would not do.
     """
-    wanted = {(visit.configuration.id, visit.generation) for visits in left.rounds for visit in visits}
     policy = run.header.profile.policy
     records = [entry.record for entry in run.entries]
     fresh = fresh_generations(policy, records)
@@ -144,7 +143,11 @@ def compiles_left(run: Run, left: Remaining) -> int:
             warm.clear()
         elif isinstance(record, Visited | Offered):
             warm[record.configuration] = generation_of(record, policy, fresh)
-    return sum(generation > warm.get(configuration, -1) for configuration, generation in wanted)
+    compiles = 0
+    for visit in (visit for visits in left.rounds for visit in visits):
+        compiles += warm.get(visit.configuration.id) != visit.generation
+        warm[visit.configuration.id] = visit.generation
+    return compiles
 
 
 def _mean(run: Run, kinds: tuple[type[Record], ...], guess: float) -> float:

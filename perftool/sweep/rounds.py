@@ -5,6 +5,7 @@ load is `open_rounds`'s.
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
@@ -19,7 +20,7 @@ from perftool.sweep.plan import loads
 
 
 class VisitLeft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A visit still to be made. A child of an earlier `generation` is to be replaced by a fresh one.
+    """A visit still to be made. A child of another `generation` is to be replaced by a fresh one.
 
     `arrivals` are those of an open load's window, 0 for another load. `confirms` tells that it is of a
     round that confirms a choice.
@@ -141,21 +142,20 @@ def generation(round: int, policy: Policy) -> int:
 
 
 def fresh_generations(policy: Policy, records: Iterable[Record]) -> dict[int, int]:
-    """Return the generation of children for each round that confirms: a new one for every choice.
+    """Return the generation of children for each round that confirms, below zero: no other round has those.
 
-    It is later than any before it, and as many follow in equal shares of the rounds as `incarnations` has it.
+    Every choice has its own, in equal shares of its rounds as `incarnations` has it. So whatever is measured
+    in between, by visits that the user allowed later, say, neither lends them a process nor takes one over.
     """
     found: dict[int, int] = {}
-    latest = generation(policy.rounds - 1, policy)
-    choice, first, place = "", 0, 0
+    made: Counter[str] = Counter()
+    shares: dict[tuple[str, int], int] = {}
     for record in records:
-        if isinstance(record, Visited | Offered):
-            latest = max(latest, generation_of(record, policy, found))
-        elif isinstance(record, Focused) and record.purpose == "confirm":
-            if record.configurations[0] != choice:
-                choice, first, place = record.configurations[0], latest + 1, 0
-            found[record.round] = first + place * policy.incarnations // policy.confirm_rounds
-            latest, place = found[record.round], place + 1
+        if isinstance(record, Focused) and record.purpose == "confirm":
+            choice = record.configurations[0]
+            share = made[choice] * policy.incarnations // policy.confirm_rounds
+            found[record.round] = shares.setdefault((choice, share), -1 - len(shares))
+            made[choice] += 1
     return found
 
 

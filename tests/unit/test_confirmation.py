@@ -41,11 +41,11 @@ def with_records(run: Run, *records: Record) -> Run:
     return msgspec.structs.replace(run, entries=(*run.entries, *entries))
 
 
-def again(run: Run, left: VisitLeft, fps: float, made: set[tuple[str, int]], **fields: object) -> Run:
-    """Make a visit that is left; in a process of its own where its generation has none."""
+def again(run: Run, left: VisitLeft, fps: float, warm: dict[str, int], **fields: object) -> Run:
+    """Make a visit that is left; in a new process where the one that is there is of another generation."""
     one = changed(KNOWN[left.configuration.id], **fields)
-    if (one.id, left.generation) not in made:
-        made.add((one.id, left.generation))
+    if warm.get(one.id) != left.generation:
+        warm[one.id] = left.generation
         run = with_records(run, compiled(one, next_incarnation(run.entries, one.id)))
     requests = 1 if left.load == Sync() else one.streams
     visit = visited(one, left.round, left.position, fps, requests, sync=left.load == Sync())
@@ -58,7 +58,7 @@ def confirmed(run: Run, speeds: dict[str, float], *, visits: int = 1000, **field
 
     Rounds wobble together by a lot, configurations by little. Stops after a number of visits.
     """
-    made: set[tuple[str, int]] = set()
+    warm: dict[str, int] = {}
     while True:
         left = remaining(run).rounds
         if not left:
@@ -73,7 +73,7 @@ def confirmed(run: Run, speeds: dict[str, float], *, visits: int = 1000, **field
             visits -= 1
             id = visit.configuration.id
             wobble = (1 + 0.2 * (visit.round % 3)) * (1 + 0.004 * ((visit.round * 7 + len(id)) % 5))
-            run = again(run, visit, speeds.get(id, KNOWN[id].fps) * wobble, made, **fields)
+            run = again(run, visit, speeds.get(id, KNOWN[id].fps) * wobble, warm, **fields)
 
 
 def focused(run: Run) -> list[Focused]:
@@ -129,29 +129,29 @@ def test_a_runner_up_that_is_as_good_as_the_leader_comes_before_a_faster_one_tha
 def test_fresh_rounds_have_fresh_processes_from_the_first_on_and_from_the_middle_on() -> None:
     run = selected()
     visits = []
-    made: set[tuple[str, int]] = set()
+    warm: dict[str, int] = {}
     while (focus := next_focus(run)) is not None:
         run = with_records(run, focus)
         (left,) = remaining(run).rounds
         visits += left
         for visit in left:
-            run = again(run, visit, 10.0, made)
+            run = again(run, visit, 10.0, warm)
     assert [{one.generation for one in visits if one.round == round} for round in range(6, 12)] == [
-        *([{2}] * 3),
-        *([{3}] * 3),
+        *([{-1}] * 3),
+        *([{-2}] * 3),
     ]
     assert all(one.confirms for one in visits)
     orders = {tuple(one.configuration.id for one in visits if one.round == round) for round in range(6, 12)}
     assert len(orders) > 3, "each round has an order of its own"
 
 
-def test_fresh_processes_are_newer_than_those_of_extra_rounds_and_of_another_choice() -> None:
+def test_fresh_processes_are_not_those_of_extra_rounds_nor_of_another_choice() -> None:
     extra = Focused(round=20, purpose="decide", load=Closed(), configurations=(BEST.id,), questions=("?",))
     run = with_records(selected(), extra, visited(BEST, 20, 0, 33.0, 2, sync=False))
     focus = next_focus(run)
     assert focus is not None and focus.round == 21
     (left,) = remaining(with_records(run, focus)).rounds
-    assert {one.generation for one in left} == {20 * 2 // 6 + 1}
+    assert {one.generation for one in left} == {-1}
     lucky = confirmed(selected(), {BEST.id: 25.0})
     rounds = {one.round: one.configurations[0] for one in focused(lucky)}
     assert [rounds[round] for round in (6, 11, 12, 17)] == [BEST.id, BEST.id, SECOND_BEST.id, SECOND_BEST.id]
@@ -161,6 +161,19 @@ def test_fresh_processes_are_newer_than_those_of_extra_rounds_and_of_another_cho
         if one.configuration == SECOND_BEST.id and one.round >= 6
     }
     assert {incarnation for _, incarnation in seen} == {2, 3, 4, 5}
+
+
+def test_what_is_measured_between_fresh_rounds_shares_no_process_with_them() -> None:
+    """The user stops after three fresh rounds and allows extra visits: those come before the other three."""
+    run = confirmed(selected(), {}, visits=15)
+    extra = Focused(round=10, purpose="decide", load=Closed(), configurations=(BEST.id,), questions=("?",))
+    run = confirmed(with_records(run, extra), {})
+    fresh = {one.round for one in focused(run) if one.purpose == "confirm"}
+    served: dict[int, set[bool]] = {}
+    for visit in (entry.record for entry in run.entries if isinstance(entry.record, Visited)):
+        if visit.configuration == BEST.id:
+            served.setdefault(visit.incarnation, set()).add(visit.round in fresh)
+    assert all(len(purposes) == 1 for purposes in served.values()), served
 
 
 @pytest.mark.parametrize("policy", [Policy(rounds=5), Policy(confirm_rounds=0)])
@@ -193,7 +206,9 @@ def test_what_was_stopped_half_way_goes_on_with_the_visits_that_it_would_have_ma
 
     assert order(resumed) == order(whole)
     assert focused(resumed) == focused(whole)
-    assert [one.generation for one in remaining(stopped).rounds[0]] == [3] * len(remaining(stopped).rounds[0])
+    assert [one.generation for one in remaining(stopped).rounds[0]] == [-2] * len(
+        remaining(stopped).rounds[0]
+    )
     assert recommended(stopped).confirmation is None
     assert recommended(stopped).unconfirmed == (
         "4 of its 6 fresh rounds made; perftool sweep --resume makes them"
@@ -274,11 +289,11 @@ def test_a_process_that_came_to_no_fresh_visit_does_not_count_either() -> None:
 def test_a_drop_since_it_was_chosen_is_told_and_replaces_nothing() -> None:
     steady = tuple(changed(one, factors=(1.0,)) for one in FIELD)
     run = Journal(steady, machine=(1.0,), finished=False).run(limits=NONE, policy=Policy())
-    made: set[tuple[str, int]] = set()
+    warm: dict[str, int] = {}
     while (focus := next_focus(run)) is not None:
         run = with_records(run, focus)
         for visit in remaining(run).rounds[0]:
-            run = again(run, visit, 0.88 * KNOWN[visit.configuration.id].fps, made)
+            run = again(run, visit, 0.88 * KNOWN[visit.configuration.id].fps, warm)
     found = recommended(run)
     assert found.id == BEST.id and found.confirmation is not None and found.confirmation.holds
     assert found.warnings == (
@@ -293,12 +308,12 @@ def test_how_sure_a_drop_of_a_score_is_the_fresh_rounds_say(speeds: tuple[float,
     weights = {"throughput": 1.0, "latency_p50": 0.5}
     journal = Journal(steady, machine=(1.0,), finished=False)
     run = journal.run(limits=NONE, policy=Policy(), objective=weights)
-    made: set[tuple[str, int]] = set()
+    warm: dict[str, int] = {}
     while (focus := next_focus(run)) is not None:
         run = with_records(run, focus)
         for visit in remaining(run).rounds[0]:
             fps = speeds[visit.round % 6] * KNOWN[visit.configuration.id].fps
-            run = again(run, visit, fps, made)
+            run = again(run, visit, fps, warm)
     found = recommended(run)
     assert found.confirmation is not None and found.confirmation.holds
     change = found.confirmation.change
@@ -516,13 +531,13 @@ def test_processes_to_come_are_counted_though_generations_were_skipped() -> None
     focus = next_focus(run)
     assert focus is not None
     run = with_records(run, focus)
-    made: set[tuple[str, int]] = set()
+    warm: dict[str, int] = {}
     first, *others = remaining(run).rounds[0]
     assert compiles_left(run, remaining(run)) == 5
-    run = again(run, first, 10.0, made)
+    run = again(run, first, 10.0, warm)
     assert compiles_left(run, remaining(run)) == 4
     for visit in others:
-        run = again(run, visit, 10.0, made)
+        run = again(run, visit, 10.0, warm)
     focus = next_focus(run)
     assert focus is not None
     run = with_records(run, focus)
