@@ -84,14 +84,15 @@ def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tu
     """Return the decisions that more visits may settle, the closest first.
 
     A configuration is asked for where it is undecided against the leader, or where the interval of a figure
-    of the closed load crosses its limit and it would matter. An objective whose figures come from several
-    loads is not asked for: a visit has one. Where there are fewer rounds than an interval takes, the
-    user wanted a quick look, and nothing is asked.
+    of the closed load crosses its limit and it would matter; what a race dropped never is, as nothing visits
+    it any more. An objective whose figures come from several loads is not asked for: a visit has one. Where
+    there are fewer rounds than an interval takes, the user wanted a quick look, and nothing is asked.
     """
     judged, _ = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits, summary)
     verdicts, reasons = verdicts_of(summary, objective, metric, judged)
-    passing = [one for one in summary.configurations if one.id not in reasons]
+    candidates = [one for one in summary.configurations if one.dropped is None]
+    passing = [one for one in candidates if one.id not in reasons]
     questions: list[tuple[float, Question]] = []
     leader: ConfigurationResult | None = None
     if passing and metric.series is not None:
@@ -101,7 +102,7 @@ def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tu
             if load is not None and found.kind == "undecided" and found.rounds >= MIN_VISITS:
                 questions.append((_distance(found), _between(id, leader.id, load)))
     best = metric.value(leader) if leader else None
-    for one in summary.configurations:
+    for one in candidates:
         verdict, value = verdicts.get(one.id), metric.value(one)
         if verdict is None or value is None or not (best is None or _as_good(metric, value, best)):
             continue

@@ -3,6 +3,8 @@
 Which decisions are open is `analysis.effort`'s to say; the visits of a round are `rounds`'s to list.
 """
 
+from msgspec import structs
+
 from perftool.analysis import metrics
 from perftool.analysis.choose import choose
 from perftool.analysis.confirmation import CHOICES, compared, load_of
@@ -18,18 +20,27 @@ from perftool.analysis.evidence import confirm_rounds
 from perftool.analysis.limits import carried
 from perftool.analysis.stats import samples_needed
 from perftool.analysis.summary import summarize
-from perftool.journal import Focused, Run
+from perftool.journal import Entry, Focused, Run
 from perftool.spec import Closed, ClosedLoad
-from perftool.sweep.remaining import remaining
+from perftool.sweep.remaining import left_behind, remaining
 
 
 def next_focus(run: Run) -> Focused | None:
     """Return the next extra round; None when every decision is clear, or as clear as the budget makes it,
-    and what they lead to is confirmed.
+    and what they lead to is confirmed. A round that would visit nothing is never asked for.
     """
     focused = [entry.record for entry in run.entries if isinstance(entry.record, Focused)]
     round = max([run.header.profile.policy.rounds - 1, *(one.round for one in focused)]) + 1
-    return _deciding(run, round) or _confirming(run, round)
+    for found in (_deciding(run, round), _confirming(run, round)):
+        if found is not None and _has_visits(run, found):
+            return found
+    return None
+
+
+def _has_visits(run: Run, found: Focused) -> bool:
+    """Tell whether an extra round visits anything: one that does not would be asked for again, for ever."""
+    asked = Entry(at_ns=run.entries[-1].at_ns, record=found)
+    return bool(remaining(structs.replace(run, entries=(*run.entries, asked))).rounds)
 
 
 def _deciding(run: Run, round: int) -> Focused | None:
@@ -39,9 +50,10 @@ def _deciding(run: Run, round: int) -> Focused | None:
     if budget <= 0 and not percentile_allowed(run):
         return None
     summary = summarize(run)
-    given_up = {one.configuration for one in remaining(run).given_up}
+    gone = {one.configuration for one in remaining(run).given_up}
+    gone |= left_behind(entry.record for entry in run.entries)
     if percentile_allowed(run):
-        short = tuple(id for id in short_of_samples(summary, profile.limits) if id not in given_up)
+        short = tuple(id for id in short_of_samples(summary, profile.limits) if id not in gone)
         if short:
             percentile = carried(profile.limits) or profile.limits.percentile
             what = f"p{percentile} takes {samples_needed(percentile)} samples"
@@ -53,7 +65,7 @@ def _deciding(run: Run, round: int) -> Focused | None:
     load: ClosedLoad | None = None
     for question in open_questions(summary, profile.objective, profile.limits):
         wanted = list(dict.fromkeys([*ids, *question.configurations]))
-        if given_up.intersection(wanted) or len(wanted) > budget or question.load != (load or question.load):
+        if gone.intersection(wanted) or len(wanted) > budget or question.load != (load or question.load):
             continue
         ids, load = wanted, question.load
         texts.append(question.text)

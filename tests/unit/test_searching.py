@@ -7,13 +7,13 @@ from journals import BASELINES, EVALUATIONS, Journal, Measured, compiled
 from msgspec import structs
 
 from perftool.analysis.choose import choose
-from perftool.analysis.effort import short_of_samples
+from perftool.analysis.effort import open_questions, short_of_samples
 from perftool.analysis.summary import summarize
 from perftool.errors import UsageError
-from perftool.journal import Entry, Planned, Proposed, Raced, Record, Run, Twin
+from perftool.journal import Drop, Entry, Focused, Planned, Proposed, Raced, Record, Run, Twin
 from perftool.record import Compiled, Failed, Visited
-from perftool.spec import Limits, Policy, Profile
-from perftool.sweep.focus import next_focus
+from perftool.spec import Closed, Limits, Policy, Profile
+from perftool.sweep.focus import _has_visits, next_focus
 from perftool.sweep.remaining import remaining
 from perftool.sweep.searching import check_searchable, decide, race_due, race_seconds, readmitted, twin
 
@@ -235,6 +235,34 @@ def test_an_extra_round_always_has_visits_left() -> None:
             run = with_record(run, again)
         if remaining(run).nothing and (focus := next_focus(run)) is not None:
             assert remaining(with_record(run, focus)).rounds
+
+
+def test_what_a_race_dropped_is_no_open_decision_though_its_limit_is() -> None:
+    """It was dropped after six visits, as many as carry an interval, and that crosses the limit."""
+    shaky = Measured(
+        precision="INT8", streams=2, fps=30.0, factors=(1.0, 1.3, 0.8, 1.1, 0.75, 1.0, 1.02, 0.98)
+    )
+    steady = Measured(precision="INT8", fps=29.9, rounds=8)
+    limits = Limits(accuracy_drop_pp=None, latency_ms=68.0)
+    for rounds in (8, 7):
+        field = (replace(shaky, rounds=rounds), steady)
+        journal = Journal(field, evaluations=EVALUATIONS, machine=(1.0,), finished=False)
+        run = journal.run(policy=Policy(rounds=8, extra_visits=24, confirm_rounds=0), limits=limits)
+        asked = {one.configurations for one in open_questions(summarize(run), "throughput", limits)}
+        assert (shaky.id,) in asked
+    drop = Drop(configuration=shaky.id, by=steady.id, reason="slower")
+    run = with_record(run, Raced(round=6, drops=(drop,), front=()))
+    assert open_questions(summarize(run), "throughput", limits) == ()
+    assert next_focus(run) is None
+
+
+def test_an_extra_round_that_visits_nothing_is_not_asked_for() -> None:
+    """Whatever asks for it: repeated without a visit it would be asked for again, and fill the journal."""
+    run = after(6)
+    focus = Focused(round=6, purpose="decide", load=Closed(), configurations=(FAST.id,), questions=("?",))
+    assert _has_visits(run, focus)
+    drop = Drop(configuration=FAST.id, by=LEAN.id, reason="slower")
+    assert not _has_visits(with_record(run, Raced(round=5, drops=(drop,), front=())), focus)
 
 
 def test_weights_on_what_visits_do_not_repeat_drop_nothing() -> None:
