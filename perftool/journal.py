@@ -70,11 +70,12 @@ class Focused(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     """An extra round: which configurations it visits, under which load, and what for, one sentence each.
 
     Rounds that are to "decide" come out of the budget; those that "carry" a percentile do not, nor do those
-    that "confirm" what is going to be recommended, in fresh processes.
+    that "confirm" what is going to be recommended, in fresh processes, nor those that "complete" the
+    profile's, under all of its loads, where a stop cut some or a race took something up again.
     """
 
     round: int
-    purpose: Literal["decide", "carry", "confirm"]
+    purpose: Literal["decide", "carry", "confirm", "complete"]
     load: ClosedLoad
     configurations: tuple[str, ...]
     questions: tuple[str, ...]

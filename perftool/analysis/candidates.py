@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from perftool.analysis.leader import BAND, LOOKED_AGAIN
+from perftool.analysis.leader import BAND, LOOKED_AGAIN, looked_again
 from perftool.analysis.limits import bounds
 from perftool.analysis.metric import Metric
 from perftool.analysis.passing import last_beater
@@ -226,7 +226,7 @@ def _ratios(
     for row, one in enumerate(series):
         for round, value in one.items():
             figures[row, place[round]] = value
-    extra = np.array([round >= summary.run.rounds_planned for round in rounds], dtype=bool)
+    extra = np.array([looked_again(summary, round) for round in rounds], dtype=bool)
 
     def over(row: int) -> Ratios:
         held = ~np.isnan(figures[row])

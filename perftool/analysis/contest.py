@@ -17,6 +17,7 @@ from perftool.analysis.metric import Metric
 from perftool.analysis.passing import judgeable
 from perftool.analysis.racing import DOUBT, SLACK, Array, Field, Mask, chance_above, noise_scale, race
 from perftool.analysis.result import ConfigurationResult, Series, Summary
+from perftool.analysis.sittings import in_order
 from perftool.journal import Drop
 from perftool.spec import Limits, Objective
 
@@ -97,7 +98,7 @@ def _timed(metric: Metric, series: Sequence[Series]) -> tuple[Array, ...]:
 
 def _logs(figures: Sequence[dict[int, float]], better: str) -> Array:
     """Return figures by round as logarithms, larger is better, nan where there is none."""
-    rounds = sorted({round for one in figures for round in one})
+    rounds = sorted({round for one in figures for round in one}, key=in_order)
     sign = 1.0 if better == "higher" else -1.0
     return np.array(
         [[sign * math.log(one[round]) if one.get(round) else math.nan for round in rounds] for one in figures]

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import NamedTuple, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from perftool.analysis import stats
-from perftool.journal import Focused, Planned, Record, Run
+from perftool.analysis.sittings import Sittings, in_order, round_of
+from perftool.journal import Focused, Planned, Record, Run, Started
 from perftool.machine import FOREIGN_LOAD
 from perftool.record import Compiled, Executed, Failed, LayersTimed, Offered, PeaksMeasured, Prepared, Visited
 from perftool.spec import Closed, Configuration, EndToEnd, Sync
@@ -60,15 +61,25 @@ class Files(Struct, frozen=True, kw_only=True):
 
 
 def filed(run: Run) -> Files:
-    """File a run's records, in one go: of thousands of configurations none is looked for in all of them."""
+    """File a run's records, in one go: of thousands of configurations none is looked for in all of them.
+
+    The round of a visit becomes its key: what was not measured at one time is not to be paired.
+    """
     about: dict[str, list[Filed]] = {}
     preparing: dict[str, list[Filed]] = {}
     confirms = False
+    sittings = Sittings()
     for number, entry in enumerate(run.entries):
         match entry.record:
             case Focused() as record:
                 confirms = record.purpose == "confirm"
-            case Compiled() | Visited() | Offered() as record:
+            case Started():
+                sittings.stop()
+            case Visited() as record:
+                key = sittings.key(record.round)
+                keyed = record if key == record.round else structs.replace(record, round=key)
+                about.setdefault(record.configuration, []).append(Filed(number, confirms, keyed))
+            case Compiled() | Offered() as record:
                 about.setdefault(record.configuration, []).append(Filed(number, confirms, record))
             case Failed() as record:
                 about.setdefault(record.subject, []).append(Filed(number, confirms, record))
@@ -132,7 +143,7 @@ def _visits(about: Iterable[Filed], counts: Callable[[int], bool]) -> tuple[Visi
     return tuple(
         one
         for _, _, one in about
-        if isinstance(one, Visited) and counts(one.round) and one.latencies_ns and one.window_ns > 0
+        if isinstance(one, Visited) and counts(round_of(one.round)) and one.latencies_ns and one.window_ns > 0
     )
 
 
@@ -217,5 +228,6 @@ def median_latency_ms(visit: Visited) -> float:
 
 
 def by_round(visits: Iterable[Visited], read: Callable[[Visited], float]) -> dict[int, float]:
-    """Return one figure for each round: the median of its visits."""
-    return stats.by_round([(visit.round, read(visit)) for visit in visits])
+    """Return one figure for each round, or part of one: the median of its visits, in the order of rounds."""
+    found = stats.by_round([(visit.round, read(visit)) for visit in visits])
+    return {key: found[key] for key in sorted(found, key=in_order)}

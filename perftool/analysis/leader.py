@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult, Summary
+from perftool.analysis.sittings import round_of
 from perftool.analysis.stats import CONFIDENCE, Estimate, paired_ratio
 
 #: Ratios within 1 +- BAND are as good as equal.
@@ -59,8 +60,14 @@ def ratio_of(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Es
         return metric.ratio(results[one], results[other]), 0
     mine, its = metric.series(summary.series[one]), metric.series(summary.series[other])
     shared = mine.keys() & its.keys()
-    again = any(round >= summary.run.rounds_planned for round in shared)
+    again = any(looked_again(summary, key) for key in shared)
     return paired_ratio(mine, its, LOOKED_AGAIN if again else CONFIDENCE), len(shared)
+
+
+def looked_again(summary: Summary, key: int) -> bool:
+    """Tell whether a round was made because of what those before it showed: of a key of a series."""
+    round = round_of(key)
+    return round >= summary.run.rounds_planned and round not in summary.completing
 
 
 #: What `ratio_of` is: how many times better the first id is than the second, and in how many rounds.

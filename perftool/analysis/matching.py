@@ -10,7 +10,8 @@ from perftool.analysis.compared import OnlyIn, Outcome, Side
 from perftool.analysis.evidence import plan_of
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.searched import unvisited
-from perftool.journal import Header, Run
+from perftool.analysis.sittings import Sittings
+from perftool.journal import Header, Run, Started
 from perftool.machine import HostInfo
 from perftool.record import Visited
 from perftool.spec import Configuration
@@ -104,9 +105,13 @@ def _outcomes(look: Look) -> Callable[[ConfigurationResult | None], Outcome]:
 def processes_of(run: Run) -> dict[str, dict[int, int]]:
     """Return in which process each configuration was in each round."""
     found: dict[str, dict[int, int]] = {}
+    sittings = Sittings()
     for entry in run.entries:
-        if isinstance(entry.record, Visited):
-            found.setdefault(entry.record.configuration, {})[entry.record.round] = entry.record.incarnation
+        if isinstance(entry.record, Started):
+            sittings.stop()
+        elif isinstance(entry.record, Visited):
+            key = sittings.key(entry.record.round)
+            found.setdefault(entry.record.configuration, {})[key] = entry.record.incarnation
     return found
 
 

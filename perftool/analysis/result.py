@@ -227,7 +227,8 @@ class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A run, looked at with today's statistics. `series` is keyed by configuration id.
 
     `again` is what was measured a second time to confirm a choice, keyed by that choice, in the order in
-    which they were confirmed; no other figure has a part in it. `layers` are
+    which they were confirmed; no other figure has a part in it. `completing` are the rounds that were added
+    because planned ones did not hold everything; they were asked for by no look at the figures. `layers` are
     the layer profiles that were made, `rooflines` the devices' peaks, and `placed` the configurations under
     them.
     """
@@ -238,6 +239,7 @@ class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     baselines: tuple[ConfigurationResult, ...]
     series: dict[str, Series]
     again: dict[str, Again]
+    completing: frozenset[int] = frozenset()
     layers: tuple[LayerProfile, ...] = ()
     rooflines: tuple[Roofline, ...] = ()
     placed: tuple[Placed, ...] = ()

@@ -46,6 +46,7 @@ from perftool.analysis.warn import configuration_warnings, slower_than_float
 from perftool.journal import (
     ATTEMPTS,
     MEASURING,
+    Focused,
     Run,
 )
 from perftool.record import Compiled, Evaluated, Visited
@@ -98,6 +99,9 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
         series=series,
         layers=layer_profiles(records, rooflines, run.header.host),
         again=_again(files, everything, compared, rooflines),
+        completing=frozenset(
+            one.round for one in records if isinstance(one, Focused) and one.purpose == "complete"
+        ),
         rooflines=tuple(rooflines.values()),
         placed=tuple(placed),
     )

@@ -21,6 +21,14 @@ from perftool.sweep.pace import seconds_left, share_done
 from perftool.sweep.preparing import Status, Watcher
 from perftool.sweep.remaining import left_behind, planned
 
+#: What more rounds than the profile's are for.
+_WHY_MORE = {
+    "decide": "still open, so extra rounds",
+    "carry": "still open, so extra rounds",
+    "confirm": "confirming",
+    "complete": "rounds to make up",
+}
+
 
 class _Follower:
     """Keeps what the display shows up to date with the run."""
@@ -75,7 +83,7 @@ class _Follower:
             self._tell_of_drops(entry.record)
         if isinstance(entry.record, Focused) and frozenset(entry.record.configurations) != self._asked:
             self._asked = frozenset(entry.record.configurations)
-            why = "confirming" if entry.record.purpose == "confirm" else "still open, so extra rounds"
+            why = _WHY_MORE[entry.record.purpose]
             self._display.say(f"{why}: {'; '.join(entry.record.questions)}")
         if isinstance(entry.record, Visited) and entry.record.round == 1 and not self._warned:
             self._warn_of_short_samples()

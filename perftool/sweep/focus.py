@@ -22,6 +22,7 @@ from perftool.analysis.stats import samples_needed
 from perftool.analysis.summary import summarize
 from perftool.journal import Entry, Focused, Run
 from perftool.spec import Closed, ClosedLoad
+from perftool.sweep.completing import completing
 from perftool.sweep.remaining import left_behind, remaining
 
 
@@ -31,7 +32,8 @@ def next_focus(run: Run) -> Focused | None:
     """
     focused = [entry.record for entry in run.entries if isinstance(entry.record, Focused)]
     round = max([run.header.profile.policy.rounds - 1, *(one.round for one in focused)]) + 1
-    for found in (_deciding(run, round), _confirming(run, round)):
+    for asked in (completing, _deciding, _confirming):
+        found = asked(run, round)
         if found is not None and _has_visits(run, found):
             return found
     return None

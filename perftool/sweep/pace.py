@@ -18,10 +18,11 @@ from perftool.analysis.metrics import objective_metric
 from perftool.journal import Entry, Proposed, Record, Run, Started
 from perftool.record import Compiled, Evaluated, LayersTimed, Offered, Prepared, Visited
 from perftool.spec import Open
+from perftool.sweep.completing import rounds_short
 from perftool.sweep.layering import layers_to_come
 from perftool.sweep.open_rounds import open_rounds_left, window_seconds
 from perftool.sweep.peaks import peaks_left
-from perftool.sweep.plan import wants_open_load
+from perftool.sweep.plan import loads, wants_open_load
 from perftool.sweep.remaining import Remaining, planned, remaining
 from perftool.sweep.rounds import VisitLeft, fresh_generations, generation_of
 from perftool.sweep.searching import is_race, proposals_due
@@ -51,12 +52,13 @@ def seconds_left(run: Run) -> float:
         visits += _open_to_come(run, visits)
     closed = [visit for visit in visits if not isinstance(visit.load, Open)]
     extra = max(0, extra_visits_allowed(run) - extra_visits(run))
+    added = _completing_to_come(run, left)
     again, compiled_again = _confirming_to_come(run)
     return (
         len(peaks_left(run)) * policy.peak_seconds * PEAKS_OVER_SECONDS
         + len(left.prepare) * _mean(run, (Prepared,), FIRST_GUESS[Prepared])
         + len(left.evaluations) * _mean(run, (Evaluated,), FIRST_GUESS[Evaluated])
-        + (len(closed) + extra + again + proposals)
+        + (len(closed) + added + extra + again + proposals)
         * _mean(run, (Visited,), policy.visit_seconds * VISIT_OVER_WINDOW)
         + sum(map(window_seconds, visits))
         + (compiles_left(run, left) + compiled_again + proposals)
@@ -98,6 +100,14 @@ def _open_to_come(run: Run, visits: list[VisitLeft]) -> list[VisitLeft]:
         return []
     records = [entry.record for entry in run.entries]
     return [visit for left in open_rounds_left(run, plan.configurations, records) for visit in left]
+
+
+def _completing_to_come(run: Run, left: Remaining) -> int:
+    """Return the visits of rounds that are added since others, which are past, do not hold everything."""
+    profile = run.header.profile
+    configurations, short = rounds_short(run, left)
+    ahead = sum(visits[0].round < profile.policy.rounds for visits in left.rounds)
+    return max(0, short - ahead) * sum(len(loads(one, profile)) for one in configurations)
 
 
 def _confirming_to_come(run: Run) -> tuple[int, int]:

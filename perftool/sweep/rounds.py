@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from perftool.analysis.effort import repeats_left
 from perftool.analysis.evidence import disturbed
 from perftool.job import Offer, Visit
-from perftool.journal import Focused, Record, Run
+from perftool.journal import Focused, Readmitted, Record, Run, Started
 from perftool.record import Offered, Visited
 from perftool.spec import Closed, Configuration, Load, Open, Policy, Profile
 from perftool.sweep.plan import loads
@@ -55,20 +55,39 @@ def rounds_left(
     """Yield what is left of each round, the profile's and then the extra ones."""
     profile = run.header.profile
     made: dict[tuple[str, Load, int], list[Visited]] = {}
+    latest = past = 0
     for record in records:
         if isinstance(record, Visited):
             made.setdefault((record.configuration, record.load, record.round), []).append(record)
+            latest = max(latest, record.round)
+        elif isinstance(record, Readmitted):
+            past = latest + 1
     budget = repeats_left(run)
-    latest = max((round for _, _, round in made), default=0)
+    before_stop = _before_stop(records)
     for visits in _all_rounds(profile, planned, records):
+        # Whatever is measured belongs beside its round's other visits: once a later one has begun it is too
+        # late, for what a race takes up again as for a repeat. Rounds are added instead (see `completing`).
+        if not visits or visits[0].round < max(latest, past):
+            continue
         left = [visit for visit in visits if key(visit) not in made]
-        # A repeat belongs beside its round's other visits: once a later round has begun it is too late.
-        for visit in visits if visits and visits[0].round >= latest else ():
+        for visit in visits if visits[0].round not in before_stop else ():
             before = made.get(key(visit), [])
             if len(before) == 1 and disturbed(before[0]) and budget > 0:
                 left.append(visit)
                 budget -= 1
         yield tuple(left)
+
+
+def _before_stop(records: Iterable[Record]) -> frozenset[int]:
+    """Return the rounds with visits that were made before the run was last started."""
+    rounds: set[int] = set()
+    before: frozenset[int] = frozenset()
+    for record in records:
+        if isinstance(record, Started):
+            before = frozenset(rounds)
+        elif isinstance(record, Visited):
+            rounds.add(record.round)
+    return before
 
 
 def key(visit: VisitLeft) -> tuple[str, Load, int]:
@@ -85,6 +104,9 @@ def _all_rounds(
     fresh = fresh_generations(profile.policy, records)
     for focus in (record for record in records if isinstance(record, Focused)):
         chosen = [one for one in planned if one.id in focus.configurations]
+        if focus.purpose == "complete":
+            yield order(tuple(chosen), profile, focus.round)
+            continue
         # Where one request is in flight anyway the closed load is the same, and what its rounds are made of.
         pairs: list[tuple[Configuration, Load]] = [
             (one, focus.load if focus.load in loads(one, profile) else Closed()) for one in chosen

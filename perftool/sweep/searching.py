@@ -56,7 +56,7 @@ def readmitted(run: Run) -> Readmitted | None:
     """Return what a race takes up again, once nothing is left to do; None where nothing is.
 
     What it was dropped for failed since, missed a limit, or was refused in fresh rounds: then it may be the
-    choice, and makes the visits that it missed.
+    choice, and as many rounds as it missed are added, of all that are still in.
     """
     if not is_race(run.header.profile):
         return None

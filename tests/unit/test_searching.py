@@ -3,17 +3,20 @@
 from dataclasses import replace
 
 import pytest
-from journals import BASELINES, EVALUATIONS, Journal, Measured, compiled
+from journals import BASELINES, EVALUATIONS, Journal, Measured, compiled, visited
 from msgspec import structs
 
 from perftool.analysis.choose import choose
 from perftool.analysis.effort import open_questions, short_of_samples
+from perftool.analysis.leader import ratio_of
+from perftool.analysis.metrics import THROUGHPUT
 from perftool.analysis.summary import summarize
 from perftool.errors import UsageError
-from perftool.journal import Drop, Entry, Focused, Planned, Proposed, Raced, Record, Run, Twin
+from perftool.journal import Drop, Entry, Focused, Planned, Proposed, Raced, Record, Run, Started, Twin
 from perftool.record import Compiled, Failed, Visited
 from perftool.spec import Closed, Limits, Policy, Profile
 from perftool.sweep.focus import _has_visits, next_focus
+from perftool.sweep.pace import seconds_left
 from perftool.sweep.remaining import remaining
 from perftool.sweep.searching import check_searchable, decide, race_due, race_seconds, readmitted, twin
 
@@ -209,10 +212,80 @@ def test_what_was_dropped_for_the_sake_of_a_lost_one_is_taken_up_again() -> None
     assert set(again.configurations) == {SLOW.id, SLOWER.id}
     run = with_record(run, again)
     assert readmitted(run) is None
-    left = {(visit.configuration.id, visit.round) for visits in remaining(run).rounds for visit in visits}
-    assert left == {(one.id, round) for one in (SLOW, SLOWER) for round in range(1, 6)}
+    assert remaining(run).rounds == (), "what it would be compared with is past"
     slow = next(one for one in summarize(run).configurations if one.id == SLOW.id)
     assert slow.dropped is None
+
+
+#: The speed of a machine that slowed down since the first rounds.
+SLOWED = 0.88
+
+
+def goes_on(run: Run, speed: float, field: tuple[Measured, ...]) -> Run:
+    """Make what is left, and what is asked for next, at a speed of the machine; nothing is dropped now."""
+    known = {one.id: one for one in field}
+    while True:
+        left = remaining(run).rounds
+        if not left:
+            more = readmitted(run) or next_focus(run)
+            if more is None:
+                return run
+            run = with_record(run, more)
+            continue
+        for visit in left[0]:
+            one = known[visit.configuration.id]
+            fps = one.fps * speed * (1 + 0.004 * ((visit.round * 7 + one.batch) % 5))
+            run = with_record(run, visited(one, visit.round, visit.position, fps, one.streams, sync=False))
+
+
+def test_what_is_taken_up_again_is_compared_in_rounds_of_its_own() -> None:
+    """Better by 5 % than what is left, it loses to nothing that was measured while the machine was faster."""
+    winner = Measured(precision="INT8", streams=2, fps=62.0)
+    left = Measured(precision="INT8", fps=30.0, memory_mb=200)
+    better = Measured(precision="INT8", batch=4, fps=31.5, rounds=2)
+    policy = Policy(rounds=10, extra_visits=0, confirm_rounds=0)
+    field = tuple(replace(one, rounds=10) for one in (*BASELINES, winner, left))
+    made = Journal((*field, better), EVALUATIONS, machine=(1.0,), finished=False)
+    run = made.run(policy=policy, limits=UNLIMITED)
+    drop = Drop(configuration=better.id, by=winner.id, reason="slower")
+    lost = [Failed(subject=winner.id, stage="visit", kind="crashed", reason="gone") for _ in (1, 2)]
+    run = goes_on(with_record(run, Raced(round=1, drops=(drop,), front=()), *lost), SLOWED, (*field, better))
+    added = [entry.record for entry in run.entries if isinstance(entry.record, Focused)]
+    assert [(one.round, one.purpose) for one in added] == [(round, "complete") for round in range(10, 18)]
+    assert {one.configurations for one in added} == {(*(one.id for one in (*BASELINES, left, better)),)}
+    summary = summarize(run)
+    ratio, rounds = ratio_of(summary, THROUGHPUT, better.id, left.id)
+    assert rounds == 10 and ratio is not None and ratio.low is not None and ratio.low > 1.03
+    assert choose(summary, "throughput", UNLIMITED).id == better.id
+
+
+def test_a_round_that_a_stop_cut_is_not_paired_across_it_and_another_is_added() -> None:
+    ahead, behind = (Measured(precision="INT8", streams=2, fps=31.0), Measured(precision="INT8", fps=30.0))
+    made = Journal((ahead, behind), EVALUATIONS, machine=(1.0,), finished=False)
+    run = made.run(search="grid", policy=Policy(extra_visits=0, confirm_rounds=0), limits=UNLIMITED)
+    run = with_record(structs.replace(run, entries=run.entries[:-1]), Started(pid=2))
+    assert [visit.configuration.id for visit in remaining(run).rounds[0]] == [behind.id], "what is left of it"
+    run = goes_on(run, SLOWED, (ahead, behind))
+    summary = summarize(run)
+    shared = summary.series[ahead.id].throughput_fps.keys() & summary.series[behind.id].throughput_fps.keys()
+    assert shared == {0, 1, 2, 3, 4, 6}
+    assert summary.run.rounds == 6
+    ratio, _ = ratio_of(summary, THROUGHPUT, ahead.id, behind.id)
+    assert ratio is not None and ratio.high is not None and ratio.high < 1.08, "a first look, at 95 %"
+    assert next_focus(with_record(run, Started(pid=3))) is None, "a stop between rounds cuts none"
+
+
+def test_the_time_left_has_the_rounds_in_it_that_are_added() -> None:
+    run = after(6)
+    cut = structs.replace(
+        run,
+        entries=(
+            *run.entries[:-1],
+            Entry(at_ns=run.entries[-1].at_ns, record=Started(pid=2)),
+            run.entries[-1],
+        ),
+    )
+    assert seconds_left(cut) > seconds_left(run)
 
 
 def test_what_was_dropped_by_one_that_misses_a_limit_in_the_end_is_taken_up_again() -> None:
