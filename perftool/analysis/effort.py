@@ -4,6 +4,7 @@ Pure: says which configurations an extra round should visit and what for; `sweep
 """
 
 from collections import Counter
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -80,18 +81,21 @@ def _deciding(run: Run) -> frozenset[int]:
     return frozenset(one.round for one in focused if one.purpose == "decide")
 
 
-def open_questions(summary: Summary, objective: Objective, limits: Limits) -> tuple[Question, ...]:
+def open_questions(
+    summary: Summary, objective: Objective, limits: Limits, refused: Collection[str] = ()
+) -> tuple[Question, ...]:
     """Return the decisions that more visits may settle, the closest first.
 
     A configuration is asked for where it is undecided against the leader, or where the interval of a figure
     of the closed load crosses its limit and it would matter; what a race dropped never is, as nothing visits
     it any more. An objective whose figures come from several loads is not asked for: a visit has one. Where
-    there are fewer rounds than an interval takes, the user wanted a quick look, and nothing is asked.
+    there are fewer rounds than an interval takes, the user wanted a quick look, and nothing is asked. What
+    fresh rounds `refused` neither leads nor is asked for.
     """
     judged, _ = judgeable(summary, limits)
     metric = metrics.objective_metric(objective, limits, summary)
-    verdicts, reasons = verdicts_of(summary, objective, metric, judged)
-    candidates = [one for one in summary.configurations if one.dropped is None]
+    verdicts, reasons = verdicts_of(summary, objective, metric, judged, refused)
+    candidates = [one for one in summary.configurations if one.dropped is None and one.id not in refused]
     passing = [one for one in candidates if one.id not in reasons]
     questions: list[tuple[float, Question]] = []
     leader: ConfigurationResult | None = None

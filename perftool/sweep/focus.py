@@ -65,7 +65,8 @@ def _deciding(run: Run, round: int) -> Focused | None:
     ids: list[str] = []
     texts: list[str] = []
     load: ClosedLoad | None = None
-    for question in open_questions(summary, profile.objective, profile.limits):
+    refused = {one.id for one in choose(summary, profile.objective, profile.limits).refused}
+    for question in open_questions(summary, profile.objective, profile.limits, refused):
         wanted = list(dict.fromkeys([*ids, *question.configurations]))
         if gone.intersection(wanted) or len(wanted) > budget or question.load != (load or question.load):
             continue

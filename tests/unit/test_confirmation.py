@@ -432,6 +432,17 @@ def test_a_lucky_choice_is_replaced_and_the_next_is_confirmed_by_rounds_of_its_o
     assert found.gain[1].point == pytest.approx(31.5 / 17.2, rel=0.015)
 
 
+def test_what_is_open_against_the_next_choice_gets_extra_rounds_after_a_refusal() -> None:
+    """Nothing was open against the one that was refused; against the next one something is."""
+    shaky = changed(SECOND_BEST, factors=(1.0, 1.02, 0.99, 1.03, 0.97, 1.01), fps=30.5)
+    run = selected(*BASELINES, BEST, shaky, THIRD, FLOAT, policy=Policy(extra_visits=24))
+    assert recommended(run).id == BEST.id and not recommended(run).open
+    run = confirmed(run, {BEST.id: 25.0, THIRD.id: 30.2})
+    asked = [one for one in focused(run) if one.purpose == "decide"]
+    assert asked and asked[0].round == 12, "once the first choice was refused"
+    assert set(asked[0].configurations) == {shaky.id, THIRD.id}
+
+
 def test_a_choice_as_good_as_its_runner_up_is_kept() -> None:
     """The simplest of the tied is chosen though another is faster by less than counts: no luck in that."""
     near = changed(SECOND_BEST, fps=32.8, wobble=0.001)
