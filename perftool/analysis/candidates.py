@@ -13,14 +13,14 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from perftool.analysis.leader import BAND, LOOKED_AGAIN, looked_again
+from perftool.analysis.leader import AGAIN_TAKES, BAND, LOOKED_AGAIN, looked_again
 from perftool.analysis.limits import bounds
 from perftool.analysis.metric import Metric
 from perftool.analysis.passing import last_beater
 from perftool.analysis.racing import Array, Mask
 from perftool.analysis.reasons import complexity
 from perftool.analysis.result import ConfigurationResult, Summary
-from perftool.analysis.stats import CONFIDENCE, median_place, ratio_of_independent
+from perftool.analysis.stats import CONFIDENCE, MIN_VISITS, median_place, ratio_of_independent
 from perftool.spec import Limits, Objective
 
 Index = NDArray[np.int64]
@@ -232,7 +232,10 @@ def _ratios(
         held = ~np.isnan(figures[row])
         its = figures[row, held]
         ratios = figures[:, held] / its if metric.better == "higher" else its / figures[:, held]
-        return _medians(ratios, ~np.isnan(ratios[:, extra[held]]).all(axis=1))
+        counts, more = (~np.isnan(ratios)).sum(axis=1), (~np.isnan(ratios[:, extra[held]])).sum(axis=1)
+        first = (more > 0) & (counts < AGAIN_TAKES) & (counts - more >= MIN_VISITS)
+        ratios[np.ix_(first, extra[held])] = np.nan
+        return _medians(ratios, (more > 0) & ~first)
 
     return over
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from msgspec import Struct
 
 from perftool.analysis import metrics
-from perftool.analysis.leader import BAND, Standing, lead
+from perftool.analysis.leader import AGAIN_TAKES, BAND, Standing, lead
 from perftool.analysis.limits import bounds, carried
 from perftool.analysis.metric import LOADS, Metric
 from perftool.analysis.passing import judgeable, verdicts_of
@@ -21,11 +21,15 @@ from perftool.spec import Closed, ClosedLoad, Limits, Load, Objective, Policy
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A decision that is open, and the configurations and the load that more visits would decide it by."""
+    """A decision that is open, and the configurations and the load that more visits would decide it by.
+
+    Fewer than `rounds` more rounds would change nothing.
+    """
 
     configurations: tuple[str, ...]
     load: ClosedLoad
     text: str
+    rounds: int = 1
 
 
 def extra_visits_allowed(run: Run) -> int:
@@ -104,7 +108,11 @@ def open_questions(
         load = LOADS.get(metric.load or "")
         for id, found in standings.items():
             if load is not None and found.kind == "undecided" and found.rounds >= MIN_VISITS:
-                questions.append((_distance(found), _between(id, leader.id, load)))
+                both = (
+                    metric.series(summary.series[id]).keys() & metric.series(summary.series[leader.id]).keys()
+                )
+                more = max(1, AGAIN_TAKES - len(both))
+                questions.append((_distance(found), _between(id, leader.id, load, more)))
     best = metric.value(leader) if leader else None
     for one in candidates:
         verdict, value = verdicts.get(one.id), metric.value(one)
@@ -135,8 +143,8 @@ def short_of_samples(summary: Summary, limits: Limits) -> tuple[str, ...]:
     )
 
 
-def _between(id: str, leader: str, load: ClosedLoad) -> Question:
-    return Question(configurations=(leader, id), load=load, text=f"{id} against {leader}")
+def _between(id: str, leader: str, load: ClosedLoad, rounds: int) -> Question:
+    return Question(configurations=(leader, id), load=load, text=f"{id} against {leader}", rounds=rounds)
 
 
 def _keeping(id: str, limited: Metric) -> Question:

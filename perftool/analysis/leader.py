@@ -1,6 +1,7 @@
 """Compare candidates with the leader, and only with it: pairwise ties are not transitive."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Literal
 
 from msgspec import Struct
@@ -8,7 +9,7 @@ from msgspec import Struct
 from perftool.analysis.metric import Metric
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.analysis.sittings import round_of
-from perftool.analysis.stats import CONFIDENCE, Estimate, paired_ratio
+from perftool.analysis.stats import CONFIDENCE, MIN_VISITS, Estimate, median_place, paired_ratio
 
 #: Ratios within 1 +- BAND are as good as equal.
 BAND = 0.02
@@ -16,6 +17,8 @@ BAND = 0.02
 #: clear: over all looks it covers about as often as one look at 95 % (Jennison & Turnbull, Journal of the
 #: Royal Statistical Society B 51, 1989; docs/benchmarks.md shows how often).
 LOOKED_AGAIN = 0.995
+#: The fewest rounds that carry such an interval. Until a comparison has them the first look stands.
+AGAIN_TAKES = next(n for n in count(1) if median_place(n, LOOKED_AGAIN))
 
 Kind = Literal["better", "tied", "undecided", "worse"]
 
@@ -51,7 +54,8 @@ def ratio_of(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Es
     """Return how many times better `one` is than `other`, and in how many rounds both were measured.
 
     Paired inside rounds where the metric has a figure for each round: at 95 %, and where both were measured
-    again in extra rounds at `LOOKED_AGAIN`. Otherwise it is the ratio of two figures that each stand alone.
+    again in extra rounds at `LOOKED_AGAIN`, once there are `AGAIN_TAKES` rounds; until then the extra ones do
+    not count. Otherwise it is the ratio of two figures that each stand alone.
     """
     if metric.better == "lower":
         one, other = other, one
@@ -60,8 +64,16 @@ def ratio_of(summary: Summary, metric: Metric, one: str, other: str) -> tuple[Es
         return metric.ratio(results[one], results[other]), 0
     mine, its = metric.series(summary.series[one]), metric.series(summary.series[other])
     shared = mine.keys() & its.keys()
-    again = any(looked_again(summary, key) for key in shared)
-    return paired_ratio(mine, its, LOOKED_AGAIN if again else CONFIDENCE), len(shared)
+    extra = {key for key in shared if looked_again(summary, key)}
+    if first_look_stands(len(shared), len(extra)):
+        mine = {key: value for key, value in mine.items() if key not in extra}
+        return paired_ratio(mine, its), len(shared) - len(extra)
+    return paired_ratio(mine, its, LOOKED_AGAIN if extra else CONFIDENCE), len(shared)
+
+
+def first_look_stands(rounds: int, extra: int) -> bool:
+    """Tell whether a comparison is that of the rounds before the extra ones, which are too few yet."""
+    return extra > 0 and rounds < AGAIN_TAKES and rounds - extra >= MIN_VISITS
 
 
 def looked_again(summary: Summary, key: int) -> bool:

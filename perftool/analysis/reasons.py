@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from perftool.analysis import metrics
-from perftool.analysis.leader import BAND, Standing
+from perftool.analysis.leader import AGAIN_TAKES, BAND, Standing
 from perftool.analysis.limits import visits_needed
 from perftool.analysis.metric import Metric
 from perftool.analysis.result import (
@@ -67,7 +67,7 @@ def still_open(
         reach = max(ratio.high - ratio.point, ratio.point - ratio.low)
         rounds = visits_needed(one.rounds, reach, max(gap, BAND - gap))
         if rounds:
-            rounds = max(rounds, one.rounds + 1)
+            rounds = max(rounds, one.rounds + 1, AGAIN_TAKES)
             found.append(f"{id} against {leader.id}: about {rounds} rounds would decide, {one.rounds} so far")
     return tuple(found)
 

@@ -65,12 +65,17 @@ def _deciding(run: Run, round: int) -> Focused | None:
     ids: list[str] = []
     texts: list[str] = []
     load: ClosedLoad | None = None
+    rounds = 1
     refused = {one.id for one in choose(summary, profile.objective, profile.limits).refused}
     for question in open_questions(summary, profile.objective, profile.limits, refused):
         wanted = list(dict.fromkeys([*ids, *question.configurations]))
-        if gone.intersection(wanted) or len(wanted) > budget or question.load != (load or question.load):
+        takes = max(rounds, question.rounds)
+        # Where the budget ends before the rounds that tell anything, they would be made in vain.
+        if len(wanted) * takes > budget:
             continue
-        ids, load = wanted, question.load
+        if gone.intersection(wanted) or question.load != (load or question.load):
+            continue
+        ids, load, rounds = wanted, question.load, takes
         texts.append(question.text)
     if load is None:
         return None

@@ -51,7 +51,7 @@ def _measured(draw: random.Random, count: int) -> Iterator[Measured]:
             batch=draw.choice(batches),
             streams=draw.choice((1, 2, 4)),
             fps=draw.choice(speeds) * draw.choice((1, 1.001, 1.01, 1.03)),
-            rounds=draw.choice((1, 3, 6, 6, 6, 6, 9)),
+            rounds=draw.choice((1, 3, 6, 6, 7, 8, 9)),
             wobble=draw.choice((0.0, 0.002, 0.01, 0.05)),
             completions=draw.choice((1, 8, 40)),
             memory_mb=draw.choice((200, 201, 250, draw.uniform(200, 600))),

@@ -190,9 +190,9 @@ def test_quick_looks_and_those_who_do_not_want_it_confirm_nothing(policy: Policy
 
 def test_the_budget_is_spent_before_anything_is_confirmed() -> None:
     shaky = changed(BEST, factors=(1.0, 1.1, 0.85, 1.04, 0.9, 1.02))
-    run = selected(*BASELINES, shaky, SECOND_BEST, FLOAT, policy=Policy(extra_visits=4))
+    run = selected(*BASELINES, shaky, SECOND_BEST, FLOAT, policy=Policy(extra_visits=6))
     purposes = [one.purpose for one in focused(confirmed(run, {}))]
-    assert purposes == ["decide"] * 2 + ["confirm"] * 6
+    assert purposes == ["decide"] * 3 + ["confirm"] * 6
 
 
 def test_what_was_stopped_half_way_goes_on_with_the_visits_that_it_would_have_made() -> None:

@@ -13,6 +13,8 @@ from perftool.analysis.effort import (
     repeats,
     repeats_left,
 )
+from perftool.analysis.leader import AGAIN_TAKES, ratio_of
+from perftool.analysis.metrics import THROUGHPUT
 from perftool.analysis.summary import summarize
 from perftool.journal import Allowed, Entry, Focused, Run
 from perftool.record import Failed, Offered, Visited
@@ -71,16 +73,16 @@ def test_nothing_is_asked_where_everything_is_clear_or_nothing_was_allowed() -> 
 
 
 def test_the_budget_ends_the_effort_and_the_report_says_what_stayed_open() -> None:
-    run = journal(WOBBLING, RIVAL, BEATEN, extra=5)
+    run = journal(WOBBLING, RIVAL, BEATEN, extra=7)
     seen = []
     while (focus := next_focus(run)) is not None:
         seen.append(focus.round)
         wobble = 1.1 if focus.round % 2 else 0.9
         run = followed(run, focus, {WOBBLING.id: 30.0 * wobble, RIVAL.id: 29.5})
-    assert seen == [6, 7], "two visits a round out of five"
-    assert extra_visits(run) == 4
+    assert seen == [6, 7, 8], "two visits a round out of seven"
+    assert extra_visits(run) == 6
     summary = summarize(run)
-    assert (summary.run.extra_visits, summary.run.extra_visits_allowed) == (4, 5)
+    assert (summary.run.extra_visits, summary.run.extra_visits_allowed) == (6, 7)
     found = choose(summary, "throughput", NO_LIMITS)
     assert found.open and RIVAL.id in found.open[0]
 
@@ -99,12 +101,28 @@ def test_what_was_looked_at_again_takes_a_wider_interval_in_the_effort_and_in_th
             run, Focused(round=6, purpose="decide", load=Closed(), configurations=ids, questions=("?",))
         )
 
-    eight, nine = summarize(again(8)), summarize(again(9))
-    asked = open_questions(eight, "throughput", NO_LIMITS)
-    assert [one.configurations for one in asked] == [(ahead.id, behind.id)], "8 rounds carry 99.2 % at most"
-    assert choose(eight, "throughput", NO_LIMITS).undecided == (behind.id,)
+    first, _ = ratio_of(once, THROUGHPUT, behind.id, ahead.id)
+    for rounds in (7, 8):
+        few = summarize(again(rounds))
+        assert ratio_of(few, THROUGHPUT, behind.id, ahead.id) == (first, 6), "8 rounds carry 99.2 % at most"
+        assert open_questions(few, "throughput", NO_LIMITS) == ()
+        assert choose(few, "throughput", NO_LIMITS).undecided == ()
+    nine = summarize(again(9))
+    wider, rounds = ratio_of(nine, THROUGHPUT, behind.id, ahead.id)
+    assert first is not None and wider is not None and rounds == AGAIN_TAKES == 9
+    assert wider.low is not None and first.low is not None and wider.low < first.low
     assert open_questions(nine, "throughput", NO_LIMITS) == ()
     assert choose(nine, "throughput", NO_LIMITS).undecided == ()
+
+
+@pytest.mark.parametrize(("extra", "asked"), [(5, None), (6, 2), (8, 2), (9, 3)])
+def test_extra_rounds_are_made_where_the_budget_reaches_those_that_tell_something(
+    extra: int, asked: int | None
+) -> None:
+    """It takes three rounds more; of two comparisons the closer one is asked for first."""
+    third = changed(WOBBLING, precision="BF16", fps=29.0)
+    focus = next_focus(journal(WOBBLING, RIVAL, third, extra=extra))
+    assert (focus and len(focus.configurations)) == asked
 
 
 def test_a_latency_limit_that_its_interval_crosses_is_asked_for_where_it_matters() -> None:
