@@ -11,7 +11,7 @@ from perftool.analysis import metrics
 from perftool.analysis.leader import best_in_f32, standing
 from perftool.analysis.limits import judge
 from perftool.analysis.metric import LOADS, Metric
-from perftool.analysis.result import Again, ConfigurationResult, Confirmation, Gain, Summary
+from perftool.analysis.result import Again, ConfigurationResult, Confirmation, Gain, Series, Summary
 from perftool.analysis.stats import MIN_VISITS, Estimate, paired_ratio
 from perftool.spec import ClosedLoad, Limits
 
@@ -19,6 +19,7 @@ from perftool.spec import ClosedLoad, Limits
 CHOICES = 3
 
 BEST_IN_F32 = "the best in f32"
+_NOTHING = Series(throughput_fps={}, latency_ms={}, latency_sync_ms={})
 
 
 def load_of(metric: Metric) -> ClosedLoad | None:
@@ -46,11 +47,12 @@ def confirm(
     """Hold a choice against its fresh rounds; None while it has not been through all of them.
 
     `others` are the ids of the candidates that could take its place. Judged once, at the end: a look after
-    every round would find something against any choice before long.
+    every round would find something against any choice before long. Where more were asked for, since it has
+    another runner-up now, the end is that of those.
     """
     again = summary.again.get(chosen.id)
     rounds = _rounds(again, metric, chosen.id)
-    if again is None or rounds == 0 or rounds < summary.run.confirm_rounds:
+    if again is None or rounds == 0 or made(summary, again) < summary.run.confirm_rounds:
         return None
     result = again.results[chosen.id]
     f32 = best_in_f32(summary, metric)
@@ -72,6 +74,21 @@ def confirm(
         reasons=reasons,
         holds=not reasons and _lacks(rounds, rival, runner_up) is None,
     )
+
+
+def made(summary: Summary, again: Again) -> int:
+    """Count the fresh rounds that hold all of what the last of them was to visit, of that what still runs."""
+    lost = {one.id for one in (*summary.configurations, *summary.baselines) if one.status != "ok"}
+    return together(again, [id for id in again.named or again.results if id not in lost])
+
+
+def together(again: Again, ids: Iterable[str]) -> int:
+    """Count the fresh rounds that hold all of these, under whatever load they were made."""
+    rounds = [
+        one.throughput_fps.keys() | one.latency_sync_ms.keys() | one.end_to_end_fps.keys()
+        for one in (again.series.get(id, _NOTHING) for id in ids)
+    ]
+    return len(set.intersection(*map(set, rounds))) if rounds else 0
 
 
 def under_hint(baseline: ConfigurationResult) -> str:
@@ -225,9 +242,11 @@ def why_unconfirmed(
     if load_of(metric) is None:
         return _why_never(metric)
     if chosen in summary.again:
-        made = _rounds(summary.again[chosen], metric, chosen)
-        if made or not run.complete:
-            return f"{made} of its {run.confirm_rounds} fresh rounds made; perftool sweep --resume makes them"
+        count = made(summary, summary.again[chosen])
+        if count < run.confirm_rounds:
+            return (
+                f"{count} of its {run.confirm_rounds} fresh rounds made; perftool sweep --resume makes them"
+            )
         return "its fresh rounds were for another objective"
     if len(exhausted(summary, refused)) >= CHOICES:
         return spent()

@@ -214,13 +214,15 @@ class Series(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Again(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the fresh rounds hold that confirm one choice, and nothing else; keyed by configuration id.
 
-    Of all their `visits` so many were `disturbed`.
+    Of all their `visits` so many were `disturbed`. `named` is what the last of them was to visit,
+    empty for all.
     """
 
     visits: int
     disturbed: int
     results: dict[str, ConfigurationResult]
     series: dict[str, Series]
+    named: tuple[str, ...] = ()
 
 
 class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

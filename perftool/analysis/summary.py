@@ -142,6 +142,7 @@ def _again(
         found[id] = Again(
             visits=len(visits),
             disturbed=sum(map(disturbed, visits)),
+            named=rounds[-1].configurations,
             results={name: one.result for name, one in limited.items()},
             series={name: one.series for name, one in limited.items()},
         )

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from perftool.analysis import metrics
 from perftool.analysis.choose import choose
-from perftool.analysis.confirmation import CHOICES, compared, load_of
+from perftool.analysis.confirmation import CHOICES, compared, load_of, together
+from perftool.analysis.confirmation import made as fresh_made
 from perftool.analysis.effort import (
     confirm_rounds_allowed,
     extra_visits,
@@ -102,8 +103,9 @@ def _confirming(run: Run, round: int) -> Focused | None:
     if found.id is None or found.id in given_up:
         return None
     # A runner-up that came up later, by rounds that the user allowed, is to be met in fresh rounds too.
-    rival = {found.runner_up} - {None, *given_up}
-    if sum(rival <= set(one.configurations) for one in made.get(found.id, ())) >= rounds:
+    rival = {found.runner_up} - {*given_up} if found.runner_up else set[str]()
+    again = summary.again.get(found.id)
+    if again is not None and min(together(again, {found.id, *rival}), fresh_made(summary, again)) >= rounds:
         return None
     if found.id not in made and len(made) >= CHOICES:
         return None
