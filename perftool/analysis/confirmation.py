@@ -250,8 +250,9 @@ def why_unconfirmed(
         return "its fresh rounds were for another objective"
     if len(exhausted(summary, refused)) >= CHOICES:
         return spent()
-    if standing_by := [id for id in summary.again if id not in refused]:
-        return elsewhere(standing_by[-1])
+    lost = exhausted(summary, refused)
+    if standing_by := [id for id in summary.again if id not in lost]:
+        return elsewhere(standing_by[-1], complete=run.complete)
     if not run.complete:
         return "the run was stopped before its fresh rounds; perftool sweep --resume makes them"
     return "it has no fresh rounds; perftool sweep --resume makes them for the run's own choice"
@@ -262,9 +263,13 @@ def spent() -> str:
     return f"{CHOICES} choices before it did not hold in fresh rounds, and no more are tried"
 
 
-def elsewhere(id: str) -> str:
-    """Say which other choice the fresh rounds were for."""
-    return f"the fresh rounds were for {id}, the choice under the run's objective and limits"
+def elsewhere(id: str, *, complete: bool) -> str:
+    """Say which other choice the fresh rounds were for; where the run was stopped, another may be its own."""
+    if complete:
+        return f"the fresh rounds were for {id}, the choice under the run's objective and limits"
+    return (
+        f"the fresh rounds so far were for {id}; perftool sweep --resume makes those of the run's own choice"
+    )
 
 
 def _why_never(metric: Metric) -> str:
@@ -279,8 +284,9 @@ def _why_never(metric: Metric) -> str:
 
 
 def exhausted(summary: Summary, refused: Collection[str]) -> tuple[str, ...]:
-    """Return the choices that were measured again and refused."""
-    return tuple(id for id in summary.again if id in refused)
+    """Return the choices that were measured again and are none any more: refused, or lost meanwhile."""
+    lost = {one.id for one in summary.configurations if one.status != "ok"}
+    return tuple(id for id in summary.again if id in refused or id in lost)
 
 
 def _span(low: float | None, high: float | None) -> str:

@@ -63,8 +63,9 @@ class Fresh(Struct, frozen=True, kw_only=True):
 class Unconfirmed(Struct, frozen=True, kw_only=True):
     """Why a choice without fresh rounds is not confirmed.
 
-    `never` where none could be for this run and objective; else `exhausted` once `choices` were refused, else
-    `elsewhere` (which names the last of `again` that was not refused), else `not_made`.
+    `never` where none could be for this run and objective; else `exhausted` once `choices` were refused, as
+    many as are tried less those that were lost; else `elsewhere`, which names the last of `again` that was
+    not refused; else `not_made`.
     """
 
     never: str | None

@@ -68,11 +68,12 @@ def unconfirmed(summary: Summary, metric: Metric) -> Unconfirmed:
     bare = Summary(run=summary.run, host=summary.host, configurations=(), baselines=(), series={}, again={})
     never = not summary.run.confirm_rounds or confirmation.load_of(metric) is None
     not_made = confirmation.why_unconfirmed(bare, metric, "", None, None, ()) or ""
+    lost = confirmation.exhausted(summary, ())
     return Unconfirmed(
         never=not_made if never else None,
         exhausted=confirmation.spent(),
-        elsewhere=confirmation.elsewhere("{id}"),
+        elsewhere=confirmation.elsewhere("{id}", complete=summary.run.complete),
         not_made=not_made,
-        choices=confirmation.CHOICES,
-        again=tuple(summary.again),
+        choices=confirmation.CHOICES - len(lost),
+        again=tuple(id for id in summary.again if id not in lost),
     )

@@ -1,6 +1,6 @@
 """What a run is as a whole: how far it went, how noisy its machine was, where its time went."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -20,6 +20,7 @@ from perftool.journal import (
     Finished,
     Header,
     Planned,
+    Record,
     Run,
     Started,
 )
@@ -47,7 +48,7 @@ def run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, E
         rounds=_rounds(planned, evidence, {*drops_of(records), *unvisited(run, planned)}),
         rounds_planned=header.profile.policy.rounds,
         confirm_rounds=effort.confirm_rounds_allowed(header.profile.policy),
-        complete=any(isinstance(one, Finished) for one in records),
+        complete=_is_complete(records),
         canary=planned.canary or None,
         noise_cv=noise,
         drift=drift,
@@ -57,6 +58,12 @@ def run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, E
         measuring_share=share,
         warnings=run_warnings(run, planned, noise, drift),
     )
+
+
+def _is_complete(records: Sequence[Record]) -> bool:
+    """Tell whether a run was finished, and not begun again since."""
+    last = next((one for one in reversed(records) if isinstance(one, Started | Finished)), None)
+    return isinstance(last, Finished)
 
 
 def accuracy_of(header: Header) -> str:

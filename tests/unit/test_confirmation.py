@@ -13,7 +13,7 @@ from perftool.analysis.result import Recommendation, Summary
 from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
 from perftool.journal import Allowed, Drop, Entry, Finished, Focused, Raced, Record, Run, Started
-from perftool.record import Visited
+from perftool.record import Failed, Visited
 from perftool.spec import Bound, Closed, Limits, Objective, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.pace import compiles_left, seconds_left
@@ -537,6 +537,38 @@ def test_after_three_choices_the_best_of_the_rest_is_recommended_with_a_warning(
         "not confirmed: 3 choices before it did not hold in fresh rounds, and no more are tried",
     )
     assert next_focus(with_records(run, Allowed(extra_visits=0, carry_percentile=False))) is None
+
+
+def test_a_tried_choice_that_crashed_counts_among_those_that_did_not_hold() -> None:
+    lucky = tuple(changed(one, fps=40.0 - at) for at, one in enumerate((BEST, SECOND_BEST, THIRD, FOURTH)))
+    speeds = {BEST.id: 20.0, SECOND_BEST.id: 21.0, THIRD.id: 22.0}
+    run = confirmed(selected(*BASELINES, *lucky, FLOAT), speeds, visits=2)
+    crash = Failed(subject=BEST.id, stage="visit", kind="crashed", reason="gone")
+    found = recommended(confirmed(with_records(run, crash, crash), speeds))
+    assert [one.id for one in found.refused] == [SECOND_BEST.id, THIRD.id]
+    assert found.id == FOURTH.id
+    said = "3 choices before it did not hold in fresh rounds, and no more are tried"
+    assert found.unconfirmed == said and f"not confirmed: {said}" in found.warnings
+
+
+def test_a_choice_that_extra_visits_changed_gets_its_fresh_rounds_by_resuming() -> None:
+    run = confirmed(selected(), {})
+    more: list[Record] = [Started(pid=2)]
+    for round in range(12, 22):
+        ids = (BEST.id, SECOND_BEST.id)
+        more.append(
+            Focused(round=round, purpose="decide", load=Closed(), configurations=ids, questions=("?",))
+        )
+        more += [
+            visited(KNOWN[id], round, 0, fps, 1, sync=False) for id, fps in zip(ids, (30, 36), strict=True)
+        ]
+    found = recommended(with_records(run, *more))
+    assert found.id == SECOND_BEST.id
+    assert found.unconfirmed == (
+        f"the fresh rounds so far were for {BEST.id}; "
+        "perftool sweep --resume makes those of the run's own choice"
+    )
+    assert recommended(confirmed(with_records(run, *more), {SECOND_BEST.id: 36.0})).unconfirmed is None
 
 
 def test_rounds_too_few_for_an_interval_confirm_nothing() -> None:
