@@ -3,10 +3,13 @@
 Asks `confirmation`, about one other candidate at a time: its answers do not depend on one another.
 """
 
+from collections.abc import Iterable
+
 from perftool.analysis import confirmation, metrics
 from perftool.analysis.candidates import Candidates
 from perftool.analysis.foreseen import Fresh, Unconfirmed
 from perftool.analysis.metric import Metric
+from perftool.analysis.racing import Mask
 from perftool.analysis.result import ConfigurationResult, Summary
 from perftool.spec import Limits
 
@@ -17,6 +20,17 @@ def fresh_of(summary: Summary, metric: Metric, among: Candidates) -> tuple[Fresh
     """Return what the fresh rounds say of each candidate that they were made for."""
     rows = {one.id: row for row, one in enumerate(among.results)}
     return tuple(_fresh(summary, metric, among.results[rows[id]], rows) for id in summary.again if id in rows)
+
+
+def refuses(fresh: Fresh, passes: Mask, limits: Iterable[tuple[Metric, float]]) -> bool:
+    """Tell whether fresh rounds refuse their choice where these candidates pass, under these limits."""
+    if fresh.why is not None:
+        return False
+    missed = (
+        (value := fresh.figures.get(each.name)) is not None and not each.keeps(value, bound)
+        for each, bound in limits
+    )
+    return bool(passes[list(fresh.beaten_by)].any()) or any(missed)
 
 
 def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: dict[str, int]) -> Fresh:

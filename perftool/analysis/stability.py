@@ -1,20 +1,20 @@
 """Say how stable a choice is: which limit or weight would have to change, and by how much, to change it.
 
-Asks `choose`'s own rules (`judgeable`, `verdicts_of`, `pick`) under a changed weight; under a changed limit
-`candidates`, which has the same rules over arrays. A limit can only change what passes at the figures of the
-configurations themselves, so those are tried, from the present limit outwards and inwards, until the choice
-is another. Where weights turn is found by trying between those at which another configuration has the best
-score, then halving. One limit or weight is changed at a time.
+Asks `choose`'s own rules (`judgeable`, `verdicts_of`, `pick`, `confirm`) under a changed weight; under a
+changed limit `candidates` and `refusals`, which have the same rules over arrays. A limit can only change
+what passes at the figures of the configurations themselves, so those are tried, from the present limit
+outwards and inwards, until the choice is another. Where weights turn is found by trying between those at
+which another configuration has the best score, then halving. One limit or weight is changed at a time.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct, structs
 
-from perftool.analysis import candidates, metrics, pareto
+from perftool.analysis import candidates, confirmation, metrics, pareto
 from perftool.analysis.candidates import Candidates, Pick, candidates_of
 from perftool.analysis.choose import choose
 from perftool.analysis.leader import Ratios, ratio_of
@@ -23,6 +23,7 @@ from perftool.analysis.metric import Metric
 from perftool.analysis.passing import judgeable, verdicts_of
 from perftool.analysis.picking import pick
 from perftool.analysis.racing import Mask
+from perftool.analysis.refusals import fresh_of, refuses
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary, Switch
 from perftool.analysis.stats import Estimate
 from perftool.spec import Limits, Objective
@@ -55,7 +56,6 @@ def switches(summary: Summary, found: Recommendation) -> tuple[Switch, ...]:
         # Without a baseline a score decides alike, and is far quicker to read.
         metric=metrics.objective_metric(found.objective, found.limits),
         limits=judged,
-        refused=frozenset(one.id for one in found.refused),
         chosen=found.id,
         ratios=_remembering(),
     )
@@ -82,21 +82,25 @@ class _Question(Struct, frozen=True, kw_only=True):
     objective: Objective
     metric: Metric
     limits: Limits
-    refused: frozenset[str]
     chosen: str | None
     ratios: Ratios
 
-    def passing(self, limits: Limits) -> list[ConfigurationResult]:
+    def passing(self, refused: Collection[str] = ()) -> list[ConfigurationResult]:
         """Return who passes; what a race dropped does where what beat it does not."""
-        _, reasons = verdicts_of(self.summary, self.objective, self.metric, limits, self.refused)
-        return [
-            one for one in self.summary.configurations if one.id not in reasons and one.id not in self.refused
-        ]
+        _, reasons = verdicts_of(self.summary, self.objective, self.metric, self.limits, refused)
+        return [one for one in self.summary.configurations if one.id not in reasons and one.id not in refused]
 
-    def winner(self, passing: _Results) -> str | None:
-        if not passing:
-            return None
-        return pick(self.summary, self.metric, passing, self.ratios).chosen.id
+    def winner(self) -> str | None:
+        """Return who is chosen: fresh rounds refuse a choice only where what was better there passes too."""
+        refused: set[str] = set()
+        while passing := self.passing(refused):
+            chosen = pick(self.summary, self.metric, passing, self.ratios).chosen
+            others = [one.id for one in passing if one is not chosen]
+            held = confirmation.confirm(self.summary, self.metric, self.limits, chosen, None, others)
+            if held is None or not held.reasons:
+                return chosen.id
+            refused.add(chosen.id)
+        return None
 
     def gain(self, id: str) -> float | None:
         if self.chosen is None:
@@ -122,8 +126,8 @@ def _remembering() -> Ratios:
 
 def _limit(question: _Question, among: Candidates, metric: Metric, bound: float | None) -> Iterator[Switch]:
     """Give the nearest loosening of a limit, and the nearest tightening, that change the choice."""
-    values, winner_at = _admitted(question, among, metric)
-    strict = sorted(set(values.values()), reverse=metric.better == "lower")
+    is_limited, turns, winner_at = _admitted(question, among, metric)
+    strict = sorted(turns, reverse=metric.better == "lower")
     if bound is not None:
         looser = [value for value in reversed(strict) if not metric.keeps(value, bound)]
         for index, value in enumerate(looser):
@@ -134,7 +138,7 @@ def _limit(question: _Question, among: Candidates, metric: Metric, bound: float 
                 yield _loosened(question, metric, bound, then, winner)
                 break
         strict = [value for value in strict if metric.keeps(value, bound)]
-    if question.chosen not in values:
+    if not is_limited:
         return
     for index in range(1, len(strict)):
         value, last = strict[index], strict[index - 1]
@@ -146,33 +150,44 @@ def _limit(question: _Question, among: Candidates, metric: Metric, bound: float 
 
 def _admitted(
     question: _Question, among: Candidates, metric: Metric
-) -> tuple[dict[str, float], Callable[[float], str | None]]:
-    """Return the figures that a limit on a metric could lie at, by id, and who wins with it at each.
+) -> tuple[bool, set[float], Callable[[float], str | None]]:
+    """Return whether a limit on a metric could shut out the choice, at which figures it could lie, and who
+    wins with it at each.
 
     Where a race dropped some, those are figures of all: a limit that shuts out what beat them lets them in.
     """
     lifted = without(question.limits, {metric.name})
     kept = candidates.within(among, lifted)
-    refused = candidates.rows_of(among, question.refused)
+    nobody = candidates.rows_of(among, ())
+    fresh = {one.candidate: one for one in fresh_of(question.summary, question.metric, among)}
     figures = candidates.column(among, metric)
     summary = question.summary
     raced = question.objective == summary.run.objective and any(one.dropped for one in summary.configurations)
-    passes = candidates.passing(among, kept, refused)
+    passes = candidates.passing(among, kept, nobody)
     others = summary.configurations if raced else itertools.compress(among.results, passes)
     values = {one.id: value for one in others if (value := metric.value(one)) is not None}
+    # A choice is held to its limits by its fresh figures too: there it is refused, or not.
+    again = (one.figures.get(metric.name) for one in fresh.values())
+    turns = {*values.values(), *(value for value in again if value is not None)}
     seen: list[tuple[Mask, Pick]] = []
 
     def winner_at(bound: float) -> str | None:
         within = kept & candidates.keeping(metric, figures, bound)
-        passes = candidates.passing(among, within, refused)
-        found = seen[-1][1] if seen and candidates.stays(*seen[-1], passes) else None
-        found = found or candidates.pick_of(among, passes)
-        if found is None:
-            return None
-        seen[:] = [(passes, found)]
-        return among.results[found.chosen].id
+        limits = ((metric, bound), *bounds(lifted))
+        refused = nobody.copy()
+        while True:
+            passes = candidates.passing(among, within, refused)
+            found = seen[-1][1] if seen and candidates.stays(*seen[-1], passes) else None
+            found = found or candidates.pick_of(among, passes)
+            if found is None:
+                return None
+            seen[:] = [(passes, found)]
+            again = fresh.get(found.chosen)
+            if again is None or not refuses(again, passes, limits):
+                return among.results[found.chosen].id
+            refused[found.chosen] = True
 
-    return values, winner_at
+    return question.chosen in values, turns, winner_at
 
 
 def _loosened(question: _Question, metric: Metric, now: float, then: float, id: str) -> Switch:
@@ -216,11 +231,10 @@ def _weight(question: _Question, weights: dict[str, float], name: str) -> Iterat
         return structs.replace(question, objective=objective, metric=metric, ratios=_remembering())
 
     def winner(weight: float) -> str | None:
-        asked = weighing(weight)
-        return asked.winner(asked.passing(asked.limits))
+        return weighing(weight).winner()
 
     # Under weights other than its own what a race dropped is a candidate again.
-    turns = _turns(weighing(_FURTHEST * now).passing(question.limits), weights, name)
+    turns = _turns(weighing(_FURTHEST * now).passing(), weights, name)
     changes: tuple[tuple[Literal["weigh more", "weigh less"], list[float]], ...] = (
         ("weigh more", [weight for weight in turns if weight > now]),
         ("weigh less", [weight for weight in reversed(turns) if weight < now]),

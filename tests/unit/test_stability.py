@@ -7,11 +7,12 @@ import time
 import msgspec
 import pytest
 from journals import BASELINES, EVALUATIONS, Journal, Measured, changed, forty, nine, three
+from tangled import OBJECTIVES, tangled
 
 from perftool.analysis.choose import choose
 from perftool.analysis.limits import bound_on, without
 from perftool.analysis.metrics import METRICS
-from perftool.analysis.result import Summary, Switch
+from perftool.analysis.result import Again, Summary, Switch
 from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
 from perftool.journal import Drop, Entry, Raced, Run
@@ -121,7 +122,41 @@ def test_a_limit_on_what_the_choice_was_not_measured_for_is_not_told() -> None:
     assert not any(metric == "top1_drop" for metric, _ in switches)
 
 
+def test_what_fresh_rounds_refused_is_a_choice_where_what_was_better_there_is_shut_out() -> None:
+    """The fresh rounds turned the first choice down for another, which takes more memory."""
+    lucky = Measured(precision="INT8", streams=2, fps=33.0, memory_mb=300)
+    large = Measured(precision="INT8", fps=31.0, memory_mb=500)
+    slow = Measured(precision="INT8", batch=4, fps=27.0, memory_mb=310)
+    summary = summarize(Journal((*BASELINES, lucky, large, slow), EVALUATIONS).run())
+    unlucky = summarize(Journal((*BASELINES, changed(lucky, fps=28.0), large), EVALUATIONS).run())
+    results = {one.id: one for one in (*unlucky.configurations, *unlucky.baselines)}
+    again = Again(visits=24, disturbed=0, results=results, series=unlucky.series)
+    summary = msgspec.structs.replace(summary, again={lucky.id: again})
+    limits = Limits(accuracy_drop_pp=None)
+    assert choose(summary, "throughput", limits).id == large.id
+    one = found(summary, "throughput", limits)["peak_rss", "tighten"]
+    assert one.text == f"with a limit on peak_rss below 500 MB: {lucky.id} wins"
+    assert choose(summary, "throughput", limited(limits, "peak_rss", 499)).id == lucky.id
+
+
 # ---------------------------------------------------------------- held against choose
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=str)
+@pytest.mark.parametrize("seed", range(4))
+def test_where_fresh_rounds_refuse_choices_each_switch_is_what_choose_decides(
+    seed: int, objective: Objective
+) -> None:
+    summary = tangled(seed, objective)
+    limits = Limits(accuracy_drop_pp=2.0)
+    now = choose(summary, objective, limits).id
+    for (metric, change), one in found(summary, objective, limits).items():
+        if change.startswith("weigh"):
+            assert isinstance(objective, dict)
+            assert choose(summary, {**objective, metric: one.then}, limits).id == one.id != now
+            continue
+        then = one.then if change == "relax" else inwards(metric, one.then)
+        assert choose(summary, objective, limited(limits, metric, then)).id == one.id != now
 
 
 def raced(objective: Objective) -> Run:
