@@ -62,7 +62,7 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         runner_up=settled.runner_up,
         objective=objective,
         limits=limits,
-        reason=why_chosen(metric, chosen, leader, len(passing), undecided),
+        reason=why_chosen(metric, chosen, leader, len(passing), tied, undecided),
         claim=confirmation.claim(gain, settled.confirmation, why),
         gain=gain,
         confirmation=settled.confirmation,
@@ -173,7 +173,9 @@ def gains_of(
     Where the choice is confirmed the fresh rounds are all that counts, and they have its device alone.
     """
     against = [
-        (under_hint(one), one) for one in summary.baselines if found is None or one.device == chosen.device
+        (under_hint(summary, one), one)
+        for one in summary.baselines
+        if found is None or one.device == chosen.device
     ]
     if f32 is not None:
         against.append((BEST_IN_F32, f32))
@@ -181,16 +183,19 @@ def gains_of(
     gains: list[Gain] = []
     unknown: list[str] = []
     for what, other in against:
+        if other.id == chosen.id:
+            continue
         if found is not None:
             if other.id in again:
                 gains.append(again[other.id])
-            elif other.id != chosen.id:
-                unknown.append(f"no gain over {what}: {other.reason or 'it has no fresh rounds'}")
+            else:
+                why = _unmeasured(metric, other) or "it has no fresh rounds"
+                unknown.append(f"no gain over {what}: {why}")
             continue
         ratio, rounds = ratio_of(summary, metric, chosen.id, other.id)
         if ratio is None:
-            why = other.reason or f"{metric.label.partition(',')[0]} was not measured in the same rounds"
-            unknown.append(f"no gain over {what}: {why}")
+            apart = f"{metric.label.partition(',')[0]} was not measured in the same rounds"
+            unknown.append(f"no gain over {what}: {_unmeasured(metric, other) or apart}")
         else:
             gains.append(
                 Gain(
@@ -204,3 +209,10 @@ def gains_of(
                 )
             )
     return tuple(gains), tuple(unknown)
+
+
+def _unmeasured(metric: Metric, other: ConfigurationResult) -> str | None:
+    """Say why a configuration has no figure that a gain over it could be of; None where it has one."""
+    if other.reason is not None or metric.value(other) is not None:
+        return other.reason
+    return metrics.why_missing(metric, other)

@@ -57,7 +57,8 @@ def confirm(
     result = again.results[chosen.id]
     f32 = best_in_f32(summary, metric)
     gains = [
-        _gain(again, metric, chosen.id, one.id, under_hint(one)) for one in _baselines(summary, chosen.device)
+        _gain(again, metric, chosen.id, one.id, under_hint(summary, one))
+        for one in _baselines(summary, chosen.device)
     ]
     reasons = (*_beaten(again, metric, chosen.id, others), *_missed(result, limits))
     rival = _gain(again, metric, chosen.id, runner_up, "the runner-up")
@@ -91,9 +92,11 @@ def together(again: Again, ids: Iterable[str]) -> int:
     return len(set.intersection(*map(set, rounds))) if rounds else 0
 
 
-def under_hint(baseline: ConfigurationResult) -> str:
-    """Name a baseline."""
-    return f"FP32 under the {baseline.requested.hint} hint"
+def under_hint(summary: Summary, baseline: ConfigurationResult) -> str:
+    """Name a baseline, with its device where the run has several."""
+    devices = {one.device for one in (*summary.configurations, *summary.baselines)}
+    where = f" on {baseline.device}" if len(devices) > 1 else ""
+    return f"FP32 under the {baseline.requested.hint} hint{where}"
 
 
 def _baselines(summary: Summary, device: str) -> list[ConfigurationResult]:

@@ -77,6 +77,7 @@ def why_chosen(
     chosen: ConfigurationResult,
     leader: ConfigurationResult,
     passing: int,
+    tied: Sequence[ConfigurationResult],
     undecided: Sequence[str],
 ) -> str:
     """Tell in one sentence why this one, with its figures."""
@@ -85,7 +86,7 @@ def why_chosen(
     ]
     among = "the only configuration that passes" if passing == 1 else f"of the {passing} that pass"
     if chosen is leader:
-        why = among if passing == 1 else f"{superlative} {among}"
+        why = (among if passing == 1 else f"{superlative} {among}") + _no_simpler(chosen, tied)
     else:
         why = (
             f"tied within {BAND:.0%} with {leader.id}, the {superlative} {among}, "
@@ -102,6 +103,18 @@ def why_chosen(
         others = undecided[0] if len(undecided) == 1 else f"{len(undecided)} others"
         text += f"; undecided against {others}, so the better point estimate wins"
     return text
+
+
+def _no_simpler(chosen: ConfigurationResult, tied: Sequence[ConfigurationResult]) -> str:
+    """Say what a leader that is the choice is tied with; it may be the leader by chance."""
+    others = [one for one in tied if one is not chosen]
+    if not others:
+        return ""
+    if len(others) > 1:
+        return f"; tied within {BAND:.0%} with {len(others)} others, none of them simpler"
+    more = _more_complex(others[0], chosen)
+    which = more if more == "no simpler" else f"not simpler ({more} there)"
+    return f"; tied within {BAND:.0%} with {others[0].id}, which is {which}"
 
 
 def why_unknown(summary: Summary, metric: Metric, limits: Limits) -> str | None:

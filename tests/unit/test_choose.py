@@ -75,6 +75,19 @@ def test_among_the_tied_the_simplest_wins() -> None:
     )
 
 
+def test_a_tie_is_called_one_where_the_leader_is_the_choice_too() -> None:
+    heavier = changed(PLAIN, precision="FP16", memory_mb=400)
+    ahead = changed(PLAIN, fps=PLAIN.fps * 1.001)
+    found = decide(ahead, heavier)
+    assert (found.id, found.leader, found.tied) == (ahead.id, ahead.id, (heavier.id,))
+    assert found.reason.startswith(
+        f"highest throughput of the 2 that pass; tied within 2% with {heavier.id}, "
+        "which is not simpler (more memory there): "
+    )
+    several = decide(ahead, heavier, changed(PLAIN, batch=4))
+    assert "; tied within 2% with 2 others, none of them simpler: " in several.reason
+
+
 def test_simpler_is_streams_then_batch_then_memory() -> None:
     larger = changed(PLAIN, batch=4)
     assert why(decide(larger, PLAIN), larger.id) == f"tied with {PLAIN.id}, a larger batch"
@@ -138,6 +151,27 @@ def test_gains_over_baselines_and_the_best_in_f32() -> None:
         assert gain.low <= gain.point <= gain.high
         assert gain.point == pytest.approx(expected, rel=0.03)
         assert gain.rounds == 6
+
+
+def test_no_gain_of_a_choice_over_itself_is_told() -> None:
+    found = decide(*BASELINES, changed(PLAIN, precision="FP32"))
+    assert [gain.over for gain in found.gain] == [one.id for one in BASELINES]
+    assert found.warnings == ()
+
+
+def test_a_baseline_names_its_device_where_there_are_several() -> None:
+    measured = [*BASELINES, FAST]
+    found = decide(*measured, *(changed(one, device="GPU") for one in measured))
+    assert [gain.what for gain in found.gain] == [
+        f"FP32 under the {hint} hint on {device}"
+        for device in ("CPU", "GPU")
+        for hint in ("LATENCY", "THROUGHPUT")
+    ]
+
+
+def test_a_baseline_whose_energy_nobody_measured_is_said() -> None:
+    found = choose(summary_of(BASELINES[0], changed(FAST, image_j=1.0)), "efficiency", NONE)
+    assert found.warnings == ("no gain over FP32 under the LATENCY hint: energy not measured",)
 
 
 def test_a_baseline_that_failed_is_said() -> None:

@@ -571,6 +571,26 @@ def test_a_choice_that_extra_visits_changed_gets_its_fresh_rounds_by_resuming() 
     assert recommended(confirmed(with_records(run, *more), {SECOND_BEST.id: 36.0})).unconfirmed is None
 
 
+def without_energy(entry: Entry) -> Entry:
+    """Take the joules of a baseline's visit away."""
+    visit = entry.record
+    if not isinstance(visit, Visited) or "baseline" not in visit.configuration:
+        return entry
+    conditions = msgspec.structs.replace(visit.conditions, energy_j=None)
+    return msgspec.structs.replace(entry, record=msgspec.structs.replace(visit, conditions=conditions))
+
+
+def test_a_baseline_without_the_figure_is_not_said_to_lack_fresh_rounds() -> None:
+    field = tuple(changed(one, image_j=1.0) for one in FIELD)
+    run = confirmed(selected(*field, objective="efficiency"), {}, image_j=1.0)
+    assert len(recommended(run).gain) == 3
+    found = recommended(msgspec.structs.replace(run, entries=tuple(map(without_energy, run.entries))))
+    assert found.confirmation is not None
+    assert [text for text in found.warnings if "no gain" in text] == [
+        f"no gain over FP32 under the {one.hint} hint: energy not measured" for one in BASELINES
+    ]
+
+
 def test_rounds_too_few_for_an_interval_confirm_nothing() -> None:
     found = recommended(confirmed(selected(policy=Policy(confirm_rounds=3)), {}))
     assert found.confirmation is not None and not found.confirmation.holds
