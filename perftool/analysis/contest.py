@@ -130,14 +130,15 @@ def _limits(
     misses = np.zeros_like(keeps)
     for column, (metric, bound) in enumerate(held):
         median = _median_of(metric)
-        by_round = metric.series or (median.series if median else None)
+        own = _end_to_end_ratio if metric is metrics.END_TO_END_RATIO else metric.series
+        by_round = own or (median.series if median else None)
         if by_round is not None and bound > 0:
             logs = _logs([by_round(one) for one in series], metric.better)
             at = math.log(bound) if metric.better == "higher" else -math.log(bound)
             scale = noise_scale(logs, paired=False)  # A drift of the machine cancels in ratios only.
             # A percentile lies above the median: where that exceeds the limit, so does the percentile.
             misses[:, column] = chance_above(logs, at, scale) < DOUBT
-            if metric.series is not None:
+            if own is not None:
                 keeps[:, column] = chance_above(-logs, -at, scale) < DOUBT
                 continue
         for row, one in enumerate(candidates):
@@ -150,6 +151,12 @@ def _limits(
             else:
                 keeps[row, column] = estimate.high is not None and metric.keeps(estimate.high, bound)
     return keeps, misses
+
+
+def _end_to_end_ratio(series: Series) -> dict[int, float]:
+    """Return what is left of the throughput end to end, by round: every visit shows it anew."""
+    alone = series.throughput_fps
+    return {round: fps / alone[round] for round, fps in series.end_to_end_fps.items() if alone.get(round)}
 
 
 def _median_of(metric: Metric) -> Metric | None:

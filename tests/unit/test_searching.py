@@ -14,7 +14,7 @@ from perftool.analysis.summary import summarize
 from perftool.errors import UsageError
 from perftool.journal import Drop, Entry, Focused, Planned, Proposed, Raced, Record, Run, Started, Twin
 from perftool.record import Compiled, Failed, Visited
-from perftool.spec import Closed, Limits, Policy, Profile
+from perftool.spec import Bound, Closed, EndToEnd, Limits, Policy, Profile
 from perftool.sweep.focus import _has_visits, next_focus
 from perftool.sweep.pace import seconds_left
 from perftool.sweep.remaining import remaining
@@ -344,6 +344,19 @@ def test_weights_on_what_visits_do_not_repeat_drop_nothing() -> None:
     raced = decide(structs.replace(run, header=structs.replace(run.header, profile=profile)), 0)
     assert raced.drops == ()
     assert raced.front == ()
+
+
+@pytest.mark.parametrize(("left", "dropped"), [(0.9, True), (0.6, False), (0.39, False)])
+def test_a_limit_on_what_is_left_end_to_end_is_not_kept_surely_after_one_round(
+    left: float, dropped: bool
+) -> None:
+    """Neither is it missed: what is a little to this or that side of it may be on the other in the end."""
+    limit = Bound(metric="end_to_end_ratio", way=">=", value=0.4)
+    run = after(1, limits=Limits(accuracy_drop_pp=None, bounds=(limit,)))
+    for one, share in ((FAST, left), (SLOW, 0.401)):
+        visit = visited(one, 0, 0, one.fps * share, one.streams, sync=False)
+        run = with_record(run, structs.replace(visit, load=EndToEnd()))
+    assert (SLOW.id in {one.configuration for one in decide(run, 0).drops}) == dropped
 
 
 def test_what_was_dropped_is_not_on_the_front() -> None:
