@@ -8,7 +8,7 @@ from msgspec import structs
 from perftool.analysis.evidence import Evidence, disturbed
 from perftool.analysis.result import Series
 from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, paired_ratio, trend
-from perftool.journal import Planned, Run, Surveyed
+from perftool.journal import Planned, Proposed, Run, Surveyed
 from perftool.machine import FOREIGN_LOAD, DeviceMissing, HostInfo
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.spec import Configuration, Explicit
@@ -160,8 +160,21 @@ def run_warnings(run: Run, planned: Planned, noise: float | None, drift: Trend |
             f"the canary drifted by {drift.change:+.0%} from the first round to the last: the machine "
             "changed under the sweep; ratios inside rounds still hold"
         )
+    found.extend(_drawn_alone(run, planned))
     found.extend(_surveyed(run))
     return tuple(found)
+
+
+def _drawn_alone(run: Run, planned: Planned) -> list[str]:
+    """Warn of a search by proposals that ended before its model proposed anything, and left something out."""
+    made = [entry.record for entry in run.entries if isinstance(entry.record, Proposed)]
+    everything = sum(not one.baseline for one in planned.configurations)
+    if not made or len(made) >= everything or any(one.source == "model" for one in made):
+        return []
+    return [
+        f"none of the {len(made)} proposals is the model's: the first come from the hints and at random; "
+        "more --trials, or --search race"
+    ]
 
 
 def _surveyed(run: Run) -> list[str]:

@@ -30,7 +30,7 @@ from perftool.spec import Configuration, Limits, Objective
 from perftool.sweep.remaining import planned, unprepared
 from perftool.sweep.space import dimensions, distances, hinted
 
-#: How many are drawn at random, and scored, before the model proposes.
+#: How many are scored before the model proposes: those that come nearest to the hints, then some at random.
 STARTUP = 10
 #: What a miss as large as its limit costs: as much as being e^10 times worse on the objective.
 MISS_COSTS = 10.0
@@ -90,8 +90,7 @@ class Proposer:
                 distributions=self._distributions,
             )
         )
-        if score is not None and self._proposals.get(id) != "hint":
-            self._scored += 1
+        self._scored += score is not None
 
     def propose(self) -> Proposal | None:
         """Return the next configuration to visit; None when enough were proposed, or nothing is left."""

@@ -137,7 +137,9 @@ def test_seeds_come_first_then_random_ones_then_the_models() -> None:
     seeds = ("int8-b1-s16-r1", "fp32-b1-s1-r1")
     made = search(space(), 1, 30, seeds)
     assert [one.configuration for one in made[:2]] == list(seeds)
-    assert [one.source for one in made] == ["hint"] * 2 + ["random"] * STARTUP + ["model"] * (28 - STARTUP)
+    assert [one.source for one in made] == ["hint"] * 2 + ["random"] * (STARTUP - 2) + ["model"] * (
+        30 - STARTUP
+    )
 
 
 @optuna

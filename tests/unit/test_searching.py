@@ -364,6 +364,13 @@ def test_what_was_dropped_is_not_on_the_front() -> None:
     assert SLOW.id not in choose(summary, "throughput", UNLIMITED).pareto
 
 
+@pytest.mark.parametrize(("source", "warned"), [("hint", True), ("random", True), ("model", False)])
+def test_a_search_that_ended_before_its_model_proposed_says_so(source: str, warned: bool) -> None:
+    run = with_record(after(1, search="tpe"), Proposed(configuration=FAST.id, source=source))
+    said = [text for text in summarize(run).run.warnings if "none of the 1 proposals is the model's" in text]
+    assert bool(said) == warned
+
+
 def test_proposals_are_refused_where_no_visit_can_be_scored() -> None:
     pytest.importorskip("optuna", reason="the extra `search` is not installed")
     profile = after(0, search="tpe").header.profile
