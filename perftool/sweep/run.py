@@ -58,6 +58,7 @@ from perftool.sweep.preparing import (
 from perftool.sweep.remaining import Evaluation, Remaining, next_incarnation, planned, remaining
 from perftool.sweep.rounds import VisitLeft, visit_job
 from perftool.sweep.searching import (
+    check_measurable,
     check_searchable,
     decide,
     next_proposal,
@@ -74,12 +75,14 @@ def sweep(profile: Profile, folder: Path, watcher: Watcher) -> Run:
     """Do a whole sweep into a new folder.
 
     Raises InputError for a model, data set or weights that cannot be used, before the folder is made, and
-    UsageError for a search that takes what is not installed;
+    UsageError for a search that takes what is not installed, and for an objective that this machine has no
+    counters for;
     DeviceMissingError when none of the profile's devices is there; ResumeRefusedError when the folder holds
     a run or the devices are being measured on; InterruptedRunError on Ctrl-C, leaving a run that resumes.
     """
     check_searchable(profile)
     check_free(folder)
+    check_measurable(profile)
     header = new_header(profile)
     images = images_for(profile)
     devices = probe(tuple(dict.fromkeys(name for grid in profile.grids for name in grid.devices)), watcher)

@@ -3,13 +3,18 @@
 A race's rules are `analysis.contest`'s and `analysis.racing`'s; proposals are `proposing`'s.
 """
 
+from pathlib import Path
+
+from perftool.analysis import metrics
 from perftool.analysis.choose import choose
 from perftool.analysis.contest import by_visit, contest
+from perftool.analysis.limits import bounds
 from perftool.analysis.metrics import objective_metric
 from perftool.analysis.passing import judgeable, verdicts_of
 from perftool.analysis.searched import unproposed
 from perftool.analysis.stats import MIN_VISITS
 from perftool.analysis.summary import summarize
+from perftool.bench import energy
 from perftool.errors import UsageError
 from perftool.journal import Proposed, Raced, Readmitted, Run, Twin
 from perftool.record import Compiled, Visited
@@ -20,6 +25,8 @@ from perftool.sweep.rounds import VisitLeft
 
 #: The first rounds of a race, in which every visit is short.
 SCOUTING = 2
+#: The metrics that are read off energy counters.
+_OF_ENERGY = frozenset({metrics.ENERGY.name, metrics.EFFICIENCY.name})
 #: How many may win, at the most, for each of their visits to be a long one.
 LONG_VISITS = 8
 
@@ -78,6 +85,23 @@ def check_searchable(profile: Profile) -> None:
         raise UsageError(
             "--search tpe takes an objective that every visit shows, and these weights are on figures that "
             "it does not: use --search grid"
+        )
+
+
+def check_measurable(profile: Profile, root: Path = Path("/")) -> None:
+    """Raise UsageError where this machine has no data for what the choice is made by: energy counters.
+
+    `root` is where the kernel shows them.
+    """
+    wanted = list(profile.objective) if isinstance(profile.objective, dict) else [profile.objective]
+    asked = [f"the objective {name}" for name in wanted if name in _OF_ENERGY]
+    asked += [
+        f"a limit on {metric.name}" for metric, _ in bounds(profile.limits) if metric.name in _OF_ENERGY
+    ]
+    if asked and energy.read(root) is None:
+        raise UsageError(
+            f"{asked[0]} takes the processors' energy counters, and here there are none to read "
+            f"({energy.missing(root)}): nothing could be recommended; see perftool doctor"
         )
 
 

@@ -1,6 +1,7 @@
 """When a race decides, what its records do to what is left, and what a report says of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from journals import BASELINES, EVALUATIONS, Journal, Measured, compiled, visited
@@ -18,7 +19,15 @@ from perftool.spec import Bound, Closed, EndToEnd, Limits, Policy, Profile
 from perftool.sweep.focus import _has_visits, next_focus
 from perftool.sweep.pace import seconds_left
 from perftool.sweep.remaining import remaining
-from perftool.sweep.searching import check_searchable, decide, race_due, race_seconds, readmitted, twin
+from perftool.sweep.searching import (
+    check_measurable,
+    check_searchable,
+    decide,
+    race_due,
+    race_seconds,
+    readmitted,
+    twin,
+)
 
 FAST = Measured(precision="INT8", streams=2, fps=60.0, memory_mb=250)
 LEAN = Measured(precision="INT8", streams=1, fps=50.0, memory_mb=240)
@@ -369,6 +378,23 @@ def test_a_search_that_ended_before_its_model_proposed_says_so(source: str, warn
     run = with_record(after(1, search="tpe"), Proposed(configuration=FAST.id, source=source))
     said = [text for text in summarize(run).run.warnings if "none of the 1 proposals is the model's" in text]
     assert bool(said) == warned
+
+
+def test_what_takes_energy_counters_is_refused_where_there_are_none(tmp_path: Path) -> None:
+    profile = after(0).header.profile
+    check_measurable(profile, tmp_path)
+    said = r"^the objective efficiency takes .* none to read \(no counters shown\)"
+    for objective in ("efficiency", {"throughput": 1.0, "efficiency": 1.0}):
+        with pytest.raises(UsageError, match=said):
+            check_measurable(structs.replace(profile, objective=objective), tmp_path)
+    limits = Limits(bounds=(Bound(metric="energy", way="<=", value=2.0),))
+    with pytest.raises(UsageError, match=r"^a limit on energy takes .* counters"):
+        check_measurable(structs.replace(profile, limits=limits), tmp_path)
+    zone = tmp_path / "sys/class/powercap/intel-rapl:0"
+    zone.mkdir(parents=True)
+    for name, text in (("name", "package-0"), ("energy_uj", "5"), ("max_energy_range_uj", "9")):
+        (zone / name).write_text(f"{text}\n")
+    check_measurable(structs.replace(profile, objective="efficiency"), tmp_path)
 
 
 def test_proposals_are_refused_where_no_visit_can_be_scored() -> None:
