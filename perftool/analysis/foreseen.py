@@ -6,6 +6,7 @@
 from msgspec import Struct
 
 from perftool.analysis.result import Gain
+from perftool.analysis.stats import Estimate
 
 
 class Control(Struct, frozen=True, kw_only=True):
@@ -47,7 +48,9 @@ class Fresh(Struct, frozen=True, kw_only=True):
 
     They refuse it where one of `beaten_by` passes too, or where one of its fresh `figures`, by metric,
     misses its limit. `shared` counts the fresh rounds that others were measured in as well; `why` says why
-    they do not count (yet), None where they do. `warnings` are what a reader is to be told of them.
+    they do not count (yet), None where they do. `gains` are how many times better it was there than each of
+    those others, `seen` its own figures with their intervals, by metric. `warnings` are what a reader is to
+    be told of them.
     """
 
     candidate: int
@@ -56,6 +59,8 @@ class Fresh(Struct, frozen=True, kw_only=True):
     beaten_by: tuple[int, ...]
     figures: dict[str, float]
     shared: dict[str, int]
+    gains: dict[str, Gain]
+    seen: dict[str, Estimate]
     why: str | None
     warnings: tuple[str, ...]
 

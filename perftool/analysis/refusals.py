@@ -46,10 +46,12 @@ def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: 
             beaten_by=(),
             figures={},
             shared={},
+            gains={},
+            seen={},
             why=why,
             warnings=(),
         )
-    beaten_by, shared = [], {}
+    beaten_by, shared, gains = [], {}, {}
     for id in again.series:
         if id in rows and id != chosen.id:
             held = confirmation.confirm(summary, metric, NO_LIMITS, chosen, id, (id,))
@@ -58,6 +60,7 @@ def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: 
                 beaten_by.append(rows[id])
             if held.runner_up is not None:
                 shared[str(rows[id])] = held.runner_up.rounds
+                gains[str(rows[id])] = held.runner_up
     result = again.results[chosen.id]
     figures = {
         name: value for name, each in metrics.METRICS.items() if (value := each.value(result)) is not None
@@ -69,9 +72,20 @@ def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: 
         beaten_by=tuple(beaten_by),
         figures=figures,
         shared=shared,
+        gains=gains,
+        seen={
+            each.name: estimate
+            for each in (metrics.THROUGHPUT, _latency(result))
+            if (estimate := each.read(result)) is not None
+        },
         why=None,
         warnings=confirmation.caveats(metric, found, again),
     )
+
+
+def _latency(result: ConfigurationResult) -> Metric:
+    """Return the median latency under the load that the fresh rounds had."""
+    return metrics.LATENCY_SYNC if result.latency_intervals_ms is None else metrics.LATENCY[50]
 
 
 def unconfirmed(summary: Summary, metric: Metric) -> Unconfirmed:

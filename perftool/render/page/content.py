@@ -16,6 +16,7 @@ from perftool.analysis.result import ConfigurationResult, Recommendation, Summar
 from perftool.analysis.roofline import Placed, Roofline
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import plain
+from perftool.render.page.card import Card, card_of
 from perftool.render.plotting import FRONT, LIMIT, LOOKS, RUNS_AS, short_name
 
 #: More points than this make a chart slow, and say no more: then those that could be chosen are drawn, the
@@ -26,7 +27,8 @@ _DIGITS = 6
 
 
 class Column(Struct, frozen=True, kw_only=True):
-    """A metric of the table, as `Metric` has it. `shown` ones are there before anybody asks for all."""
+    """A metric of the table, as `Metric` has it. `shown` ones are there before anybody asks for all;
+    `spread` ones have an interval once there are visits enough."""
 
     name: str
     heading: str
@@ -35,6 +37,7 @@ class Column(Struct, frozen=True, kw_only=True):
     unit: str
     digits: int
     better: str
+    spread: bool
     shown: bool
 
 
@@ -49,7 +52,8 @@ class Figures(Struct, frozen=True, kw_only=True):
 class Rows(Struct, frozen=True, kw_only=True):
     """Every configuration, a value for each in every field; the baselines come last.
 
-    `name` is short, `front` tells who is on the Pareto front. `dropped` is the reason of a race, `lacking`
+    `name` is short, `front` tells who is on the Pareto front. `visits` and `samples` (of latency)
+    are counts; a `reference` is what accuracy is held against, so its drop is no estimate. `dropped` is the reason of a race, `lacking`
     why the objective has no figure, `warnings` are: both numbers into the page's sentences. `quantiles` are
     those at the page's `shares`, None where the samples cannot carry one.
     """
@@ -71,6 +75,9 @@ class Rows(Struct, frozen=True, kw_only=True):
     requests: tuple[int | None, ...]
     threads: tuple[int | None, ...]
     front: tuple[bool, ...]
+    visits: tuple[int, ...]
+    samples: tuple[int | None, ...]
+    reference: tuple[bool, ...]
     warnings: tuple[tuple[int, ...], ...]
     properties: dict[str, dict[str, str]]
     quantiles: dict[str, tuple[float | None, ...]]
@@ -133,6 +140,7 @@ class Content(Struct, frozen=True, kw_only=True):
     front_colour: str
     limit_colour: str
     foreseen: Foreseen
+    card: Card
     candidates: tuple[int, ...]
     refused: tuple[int, ...]
     accuracies: Accuracies | None
@@ -205,6 +213,13 @@ def _gathered(summary: Summary, recommendation: Recommendation) -> Content:
         front_colour=FRONT,
         limit_colour=LIMIT,
         foreseen=foreseen,
+        card=card_of(
+            summary,
+            recommendation,
+            objective,
+            [each.metric for each in foreseen.controls],
+            {foreseen.ids[int(at)] for at in foreseen.gains},
+        ),
         candidates=tuple(places[id] for id in foreseen.ids),
         refused=tuple(foreseen.ids.index(one.id) for one in recommendation.refused),
         accuracies=_accuracies(summary, everything, set(drawn)),
@@ -240,6 +255,7 @@ def _column(metric: Metric, *, shown: bool) -> Column:
         unit=metric.unit,
         digits=metric.digits,
         better=metric.better,
+        spread=metric.spread,
         shown=shown,
     )
 
@@ -257,7 +273,7 @@ def _rows(
     front = set(recommendation.pareto)
     return Rows(
         id=tuple(one.id for one in everything),
-        name=tuple(short_name(one) for one in everything),
+        name=_names(everything),
         baseline=(False,) * len(summary.configurations) + (True,) * len(summary.baselines),
         status=tuple(one.status for one in everything),
         reason=tuple(one.reason for one in everything),
@@ -273,6 +289,9 @@ def _rows(
         requests=tuple(one.requests for one in everything),
         threads=tuple(one.threads for one in everything),
         front=tuple(one.id in front for one in everything),
+        visits=tuple(one.visits for one in everything),
+        samples=tuple(one.latency_ms.n if one.latency_ms else None for one in everything),
+        reference=tuple(_is_reference(one) for one in everything),
         warnings=tuple(tuple(numbers[text] for text in one.warnings) for one in everything),
         properties={str(row): everything[row].properties for row in drawn},
         quantiles={
@@ -282,6 +301,22 @@ def _rows(
         },
         figures={each.name: _figures(each, everything) for each in columns},
     )
+
+
+def _names(everything: Sequence[ConfigurationResult]) -> tuple[str, ...]:
+    """Name points in few characters, with the device where there are several."""
+    several = len({one.device for one in everything}) > 1
+    return tuple(
+        f"{name} on {one.device}" if several and one.device not in name else name
+        for one in everything
+        for name in [short_name(one)]
+    )
+
+
+def _is_reference(result: ConfigurationResult) -> bool:
+    """Tell what accuracy is held against: no other's drop has an interval of no width."""
+    found = result.accuracy
+    return found is not None and found.drop_low == found.drop_high == 0.0
 
 
 def _figures(metric: Metric, results: Iterable[ConfigurationResult]) -> Figures:
