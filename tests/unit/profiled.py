@@ -49,7 +49,7 @@ def profiled(summary: Summary, name: str = "InceptionV4/Conv2d") -> Summary:
     placed = tuple(
         Placed(
             id=each.id,
-            precision=each.executed_precision or "f32",
+            precision=each.precision,
             intensity=90.0 + 8 * at,
             gflops=around(24.5 * each.throughput_fps.point),
             limit_gflops=dict((a, c) for a, _, c in peaks).get(each.executed_precision or "f32", 209.0),

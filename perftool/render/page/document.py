@@ -21,7 +21,8 @@ from perftool.render.page.content import content_of
 from perftool.render.tables import asked_for, choice_lines, heading, warnings
 
 #: The page's own scripts, in the order in which they build on one another.
-SCRIPTS = ("choose.js", "words.js", "charts.js", "profiles.js", "limits.js", "table.js", "page.js")
+SCRIPTS = ("choose.js", "words.js", "charts.js", "tradeoff.js", "profiles.js", "limits.js", "table.js",
+    "details.js", "card.js", "state.js", "page.js")
 #: Of configurations that share a reason so many are named.
 _NAMED = 12
 #: Characters that could end a script's element, or a line of it, and how JSON may write them instead.
@@ -63,6 +64,7 @@ def page(summary: Summary, recommendation: Recommendation) -> bytes:
             heading=_lines(heading(summary)),
             asked=plain(asked_for(recommendation)),
             chosen=content.chosen,
+            nothing="Nothing passes the limits" if content.foreseen.ids else "Nothing was measured",
             lines=[line.plain for line in choice_lines(summary, recommendation)],
             warnings=_lines(found) if found else [],
             host=_host(summary),
@@ -145,7 +147,9 @@ def _cells(found: AccuracyResult) -> tuple[str, ...]:
     drop = ABSENT
     if found.drop_pp is not None:
         drop = unsigned_zero(found.drop_pp, 2)
-        if found.drop_low is not None and found.drop_high is not None:
+        if found.drop_low == found.drop_high == 0.0:
+            drop = "reference"
+        elif found.drop_low is not None and found.drop_high is not None:
             drop += f" ({unsigned_zero(found.drop_low, 2)} to {unsigned_zero(found.drop_high, 2)})"
     return (
         _figure(found.top1, ".1f"),

@@ -44,7 +44,16 @@ perftool.layout = (more) => ({
 perftool.draw = (id, traces, layout) => {
   const config = { displaylogo: false, responsive: true,
     modeBarButtonsToRemove: ["lasso2d", "select2d", "zoom2d", "pan2d", "autoScale2d"] };
-  Plotly.react(document.getElementById(id), traces, perftool.layout(layout), config);
+  const chart = document.getElementById(id);
+  Plotly.react(chart, traces, perftool.layout(layout), config);
+  if (!chart.dataset.clicks) {
+    chart.dataset.clicks = "yes";
+    // Points carry the number of their configuration.
+    chart.on("plotly_click", ({ points }) => {
+      const row = points[0]?.customdata;
+      if (Number.isInteger(row) && row >= 0) perftool.showDetails(row);
+    });
+  }
 };
 
 // More points of a look than this have no bars: they would take long to draw, and hide one another.
@@ -59,9 +68,6 @@ perftool.reach = (estimates, scale = 1) => ({
   arrayminus: estimates.map((one) => (perftool.hasEnds(one) ? scale * (one.point - one.low) : 0)),
 });
 
-perftool.ends = ({ point, low, high }, rows) =>
-  perftool.reach(rows.map((row) => ({ point: point[row], low: low[row], high: high[row] })));
-
 perftool.about = (row, names) => {
   const { rows } = perftool.content;
   const figures = names.filter((name) => rows.figures[name])
@@ -69,71 +75,64 @@ perftool.about = (row, names) => {
   return [rows.id[row], ...figures].map(perftool.inert).join("<br>");
 };
 
-// Whether a row passes the present limits; baselines are never held against them.
+// Whether a row passes the present limits. Baselines are held against them too, though none is ever chosen.
 perftool.passesNow = (row, found) => {
+  const { rows } = perftool.content;
   const candidate = perftool.candidateOf.get(row);
-  return candidate === undefined ? perftool.content.rows.baseline[row] : found.passes[candidate];
+  if (candidate !== undefined) return found.passes[candidate];
+  return rows.baseline[row] && rows.status[row] === "ok" && perftool.missesOf(row).length === 0;
+};
+
+// What misses a limit, or does not pass for another reason, is drawn paler than the rest; what a race dropped is hollow.
+perftool.PALE = 0.55;
+perftool.marker = (look, hollow) => ({ color: look.colour, size: 11,
+  symbol: hollow.map((is) => look.symbol + (is ? "-open" : "") + (is && look.other ? "-dot" : "")),
+  line: { width: hollow.map((is) => (is || look.other ? 2 : 1)), color: perftool.token(look.other ? "ink" : "paper") } });
+
+perftool.isDropped = (row) => (perftool.content.rows.dropped[row] ?? null) !== null;
+
+// The look of a row: by its precision, and framed (dotted, where hollow) on any device but the first.
+perftool.lookOfRow = (row) => {
+  const { rows } = perftool.content;
+  const look = perftool.lookOf(rows.precision[row]);
+  const devices = perftool.devices();
+  if (devices.length < 2) return look;
+  return { ...look, label: `${look.label} on ${rows.device[row]}`, other: rows.device[row] !== devices[0] };
+};
+
+perftool.devices = () => [...new Set(perftool.content.rows.device)];
+
+// Group rows by look: by precision in their order, then by device.
+perftool.byLook = (rows) => Object.keys(perftool.content.looks).flatMap((precision) => perftool.devices().map((device) =>
+  rows.filter((row) => perftool.content.rows.precision[row] === precision && perftool.content.rows.device[row] === device)))
+  .filter((members) => members.length).map((members) => [perftool.lookOfRow(members[0]), members]);
+
+// Traces of points: for each look its key, who passes, and paler who does not. `place` gives a row its x and y as
+// estimates; `bars` tells which rows show their intervals.
+perftool.points = (rows, found, place, told, bars) => perftool.byLook(rows).flatMap(([look, members]) => {
+  const trace = (shown, opacity) => ({ x: shown.map((row) => place(row).x.point), y: shown.map((row) => place(row).y.point),
+    customdata: shown, type: "scatter", mode: "markers", name: look.label, legendgroup: look.label, showlegend: false, opacity,
+    text: shown.map(told), hovertemplate: "%{text}<extra></extra>", marker: perftool.marker(look, shown.map(perftool.isDropped)),
+    ...(bars(members) && {
+      error_x: { ...perftool.reach(shown.map((row) => place(row).x)), color: look.colour },
+      error_y: { ...perftool.reach(shown.map((row) => place(row).y)), color: look.colour } }) });
+  const [pale, plain] = [false, true].map((is) => members.filter((row) => perftool.passesNow(row, found) === is));
+  return [perftool.key(look), ...(pale.length ? [trace(pale, perftool.PALE)] : []), ...(plain.length ? [trace(plain, 1)] : [])];
+});
+
+perftool.figureOf = (name, row) => {
+  const { point, low, high } = perftool.content.rows.figures[name];
+  return { point: point[row], low: low[row], high: high[row] };
 };
 
 // The entry of a look in the legend: a point of its own, since the first of the others may be pale.
 perftool.key = (look) => ({ x: [null], y: [null], type: "scatter", mode: "markers", name: look.label, legendgroup: look.label,
-  marker: { color: look.colour, size: 11, symbol: look.symbol }, hoverinfo: "skip" });
+  marker: perftool.marker(look, [false]), hoverinfo: "skip" });
 
 perftool.ring = (x, y) => ({
   x: [x], y: [y], mode: "markers", type: "scatter", name: "choice", hoverinfo: "skip",
   marker: { size: 20, symbol: "circle-open", color: perftool.token("ink"), line: { width: 2.5 } },
 });
-
-// Group rows by precision, in the order of the looks.
-perftool.byPrecision = (rows) => Object.keys(perftool.content.looks)
-  .map((precision) => [precision, rows.filter((row) => perftool.content.rows.precision[row] === precision)])
-  .filter(([, members]) => members.length);
-
-perftool.scatter = (found, chosen) => {
-  const { rows, drawn, front, front_colour: frontColour } = perftool.content;
-  const across = rows.figures.latency_p50;
-  const up = rows.figures.throughput;
-  const shown = !across || !up ? [] : drawn.filter((row) => across.point[row] !== null && up.point[row] !== null);
-  if (!perftool.reveal("tradeoff", shown.length)) return;
-  perftool.tellDrawn(shown);
-  const traces = [{ x: front.map((row) => across.point[row]), y: front.map((row) => up.point[row]), mode: "lines",
-    line: { shape: "vh", dash: "dash", width: 1.4, color: perftool.dark() ? "#aaaaaa" : frontColour },
-    name: "front of these two", hoverinfo: "skip", type: "scatter" }];
-  for (const [precision, members] of perftool.byPrecision(shown)) {
-    const look = perftool.lookOf(precision);
-    const few = members.length <= perftool.MOST_BARS;
-    traces.push(perftool.key(look));
-    traces.push({
-      x: members.map((row) => across.point[row]), y: members.map((row) => up.point[row]), customdata: members,
-      type: "scatter", mode: "markers", name: look.label, legendgroup: look.label, showlegend: false,
-      text: members.map((row) => perftool.about(row, ["throughput", "latency_p50", "top1_drop", "peak_rss"])),
-      hovertemplate: "%{text}<extra></extra>",
-      marker: { color: look.colour, size: 11, line: { width: 1, color: perftool.token("paper") },
-        symbol: members.map((row) => look.symbol + (rows.dropped[row] === null ? "" : "-open")),
-        opacity: members.map((row) => (perftool.passesNow(row, found) ? 1 : 0.25)) },
-      ...(few && {
-        error_x: { ...perftool.ends(across, members), color: look.colour },
-        error_y: { ...perftool.ends(up, members), color: look.colour } }),
-    });
-  }
-  if (chosen !== null && across.point[chosen] !== null) traces.push(perftool.ring(across.point[chosen], up.point[chosen]));
-  const bound = perftool.bounds.latency_p50;
-  const xaxis = perftool.axis("latency per request under load, p50 (ms)", shown.map((row) => across.point[row]));
-  perftool.draw("tradeoff-chart", traces, { height: perftool.narrow() ? 430 : 520, xaxis,
-    yaxis: { ...perftool.axis("throughput (images/s)"), rangemode: "tozero" },
-    shapes: bound === undefined ? [] : [perftool.limitLine({ x0: bound, x1: bound, yref: "paper", y0: 0, y1: 1 })] });
-};
-
-// Say what is drawn without bars, and what is not drawn at all.
-perftool.tellDrawn = (shown) => {
-  const { rows } = perftool.content;
-  const bare = perftool.byPrecision(shown).filter(([, members]) => members.length > perftool.MOST_BARS)
-    .map(([precision]) => perftool.lookOf(precision).label);
-  const left = rows.id.filter((_, row) => rows.status[row] === "ok" && rows.figures.latency_p50.point[row] === null).length;
-  perftool.setText("tradeoff-drawn", "Bars are 95 % intervals over visits" +
-    (bare.length ? `, left out where a precision has more points than ${perftool.MOST_BARS}: ${bare.join(", ")}.` : ".") +
-    (left ? ` ${left} without a measurable p50 ${left === 1 ? "is" : "are"} not drawn.` : ""));
-};
 
 perftool.limitLine = (ends) => ({ type: "line", line: { color: perftool.content.limit_colour, width: 1.5, dash: "dot" },
   ...ends });
@@ -177,7 +176,7 @@ perftool.heat = (chosen) => {
   const higher = perftool.column(name).better === "higher";
   const layout = { annotations: [], shapes: [], grid: { rows: lines, columns, pattern: "independent", ygap: 0.35, xgap: 0.16 },
     height: lines * (34 * batches.length + 86) + 60, margin: { l: 44, r: 8, t: 34, b: 44 },
-    coloraxis: { colorscale: "Viridis", reversescale: !higher, cmin: higher ? 0 : undefined,
+    coloraxis: { colorscale: "Viridis", reversescale: !higher, cmin: 0, cmax: Math.max(...shown.map((row) => rows.figures[name].point[row])),
       colorbar: { thickness: 12, lenmode: "pixels", len: 34 * batches.length + 60, y: 1, yanchor: "top", title: { text: perftool.column(name).unit, side: "right" } } } };
   const traces = [...panels].map(([key, panel], index) => {
     const [precision, device] = JSON.parse(key);
@@ -199,8 +198,9 @@ perftool.heat = (chosen) => {
     }));
     return { type: "heatmap", z: cells.map((line) => line.map(value)), coloraxis: "coloraxis", xaxis: `x${at}`, yaxis: `y${at}`,
       text: cells.map((line) => line.map((cell) => (cell === undefined ? "" : perftool.rounded(value(cell))))),
-      customdata: cells.map((line) => line.map((cell) => (cell === undefined ? "" : perftool.about(cell, [name])))),
-      texttemplate: "%{text}", hovertemplate: "%{customdata}<extra></extra>", hoverongaps: false, xgap: 2, ygap: 2 };
+      customdata: cells.map((line) => line.map((cell) => cell ?? -1)),
+      hovertext: cells.map((line) => line.map((cell) => (cell === undefined ? "" : perftool.about(cell, [name])))),
+      texttemplate: "%{text}", hovertemplate: "%{hovertext}<extra></extra>", hoverongaps: false, xgap: 2, ygap: 2 };
   });
   perftool.draw("heat-chart", traces, layout);
 };
@@ -230,7 +230,7 @@ perftool.distributions = (found, chosen) => {
     return { x: rows.quantiles[row], y: shares.map((share) => 100 * share), type: "scatter", mode: "lines",
       name: perftool.inert(rows.name[row] + more),
       line: { color: look.colour, width: row === chosen ? 3.5 : 1.8, dash: dashes[used[look.label] % dashes.length] },
-      text: rows.quantiles[row].map(() => perftool.inert(rows.id[row])),
+      text: rows.quantiles[row].map(() => perftool.inert(rows.id[row])), customdata: rows.quantiles[row].map(() => row),
       hovertemplate: "%{text}<br>%{y:.3g} % of requests within %{x:.4g} ms<extra></extra>" };
   });
   const values = shown.flatMap((row) => rows.quantiles[row]);
@@ -246,25 +246,18 @@ perftool.accuracy = (found, chosen) => {
   const chart = document.getElementById("accuracy-chart");
   if (chart) chart.hidden = !accuracies;
   if (!accuracies) return;
-  const traces = [];
-  for (const [precision, members] of perftool.byPrecision(accuracies.points.map((point) => point.row))) {
-    const look = perftool.lookOf(precision);
-    traces.push(perftool.key(look));
-    for (const fastest of [false, true]) {
-      const points = accuracies.points.filter((point) => members.includes(point.row) && point.fastest === fastest);
-      const reach = (name) => ({ ...perftool.reach(points.map((one) => one[name])), thickness: 1.2, color: look.colour });
-      if (points.length) {
-        traces.push({ x: points.map((one) => one.speed.point), y: points.map((one) => one.loss.point), type: "scatter",
-          mode: "markers", name: look.label, legendgroup: look.label, showlegend: false,
-          text: points.map((one) => perftool.inert(`${rows.id[one.row]}: ${perftool.times(one.speed)}`) + "<br>" +
-            `${accuracies.labelled ? "drop" : "differs"} ${perftool.fixed(one.loss.point, 2)}`),
-          hovertemplate: "%{text}<extra></extra>",
-          marker: { color: look.colour, size: fastest ? 11 : 7, symbol: look.symbol + (fastest ? "" : "-open"),
-            opacity: points.map((one) => (perftool.passesNow(one.row, found) ? 1 : 0.3)) },
-          ...(fastest && { error_x: reach("speed"), error_y: reach("loss") }) });
-      }
-    }
-  }
+  const points = new Map(accuracies.points.map((point) => [point.row, point]));
+  // The fastest of each precision have bars and are larger: the others of it have the same accuracy.
+  const place = (row) => ({ x: points.get(row).speed, y: points.get(row).loss });
+  const told = (row) => perftool.inert(`${rows.id[row]}: ${perftool.times(points.get(row).speed)}`) + "<br>" +
+    `${accuracies.labelled ? "drop" : "differs"} ${perftool.fixed(points.get(row).loss.point, 2)}`;
+  const traces = perftool.points([...points.keys()], found, place, told, () => true).map((trace) => {
+    if (!trace.customdata) return trace;
+    const only = (reach) => ({ ...reach, ...Object.fromEntries(["array", "arrayminus"].map((side) =>
+      [side, reach[side].map((value, at) => (points.get(trace.customdata[at]).fastest ? value : 0))])) });
+    return { ...trace, error_x: only(trace.error_x), error_y: only(trace.error_y), marker: { ...trace.marker,
+      size: trace.customdata.map((row) => (points.get(row).fastest ? 11 : 7)) } };
+  });
   const mine = accuracies.points.find((point) => point.row === chosen);
   if (mine) traces.push(perftool.ring(mine.speed.point, mine.loss.point));
   const bound = accuracies.labelled ? perftool.bounds.top1_drop : undefined;

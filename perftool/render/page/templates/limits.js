@@ -38,13 +38,18 @@ perftool.buildLimits = () => {
     if (control.usual) perftool.addLimit(rows, control);
     else more.append(perftool.element("option", { value: control.metric }, control.label));
   }
-  more.parentElement.hidden = more.options.length < 2;
-  more.addEventListener("change", () => {
-    const control = foreseen.controls.find(({ metric }) => metric === more.value);
-    more.querySelector(`option[value="${CSS.escape(more.value)}"]`).remove();
-    more.value = "";
-    more.parentElement.hidden = more.options.length < 2;
+  const spare = () => { document.querySelector("#limits .more").hidden = more.options.length === 0; };
+  spare();
+  perftool.offerLimit = (control) => {
+    if (perftool.limitRows.has(control.metric)) return;
+    more.querySelector(`option[value="${CSS.escape(control.metric)}"]`).remove();
+    spare();
     perftool.addLimit(rows, control);
+  };
+  // A button adds it: the arrow keys of a select change it at every step.
+  document.getElementById("limit-add").addEventListener("click", () => {
+    const control = foreseen.controls.find(({ metric }) => metric === more.value);
+    perftool.offerLimit(control);
     perftool.setBound(control, control.way === "<=" ? Math.max(...control.stops) : Math.min(...control.stops));
     perftool.limitRows.get(control.metric).slider.focus();
   });
@@ -78,8 +83,13 @@ perftool.addLimit = (rows, control) => {
   });
   number.addEventListener("input", () => {
     const value = perftool.readNumber(control, number.value);
-    note.textContent = value === null ? (control.positive ? "a number above zero" : "a number") : "";
-    if (value !== null) perftool.setBound(control, value, { typed: true });
+    const emptied = number.value === "" && !number.validity.badInput;
+    note.textContent = value === null && !emptied ? (control.positive ? "a number above zero" : "a number") : "";
+    if (value !== null || emptied) perftool.setBound(control, value ?? undefined, { typed: true });
+  });
+  // What is no number does not stay in the box while the limit before it still acts.
+  number.addEventListener("blur", () => {
+    if (note.textContent !== "") perftool.showLimit(metric);
   });
   rows.append(perftool.element("div", { class: "limit" },
     perftool.element("label", { for: on.id }, on, ` ${label}`),

@@ -17,88 +17,6 @@ perftool.reveal = (id, count) => {
   return Boolean(count);
 };
 
-// ---------------------------------------------------------------- the choice, told
-
-perftool.showChoice = (found) => {
-  const { rows, objective } = perftool.content;
-  const row = perftool.chosenRow;
-  document.getElementById("choice").classList.toggle("nothing", row === null);
-  const own = row !== null && rows.id[row] === perftool.content.chosen;
-  const same = JSON.stringify(Object.entries(perftool.bounds).sort()) === JSON.stringify(Object.entries(perftool.ownBounds()).sort());
-  perftool.setText("choice-asked", same ? "Recommended under the run's own limits" : own ? "Still the choice under your limits"
-    : "Chosen under your limits");
-  perftool.setText("choice-id", row === null ? "Nothing passes these limits" : rows.id[row]);
-  perftool.setText("choice-what", row === null ? "" : perftool.whatIs(row));
-  perftool.setText("choice-why", row === null ? perftool.whyNothing() : `${perftool.whyChosen(found)}.`);
-  perftool.fill("choice-figures", row === null ? [] : perftool.tiles(row, objective.metric));
-  perftool.fill("choice-gains", row === null ? [] : (perftool.content.foreseen.gains[found.chosen] || []).map((gain) =>
-    perftool.element("li", {}, perftool.element("strong", {}, perftool.times(gain)), ` ${perftool.gainOver(gain)}`)));
-  perftool.showConfirmation(found);
-  perftool.fill("choice-notes", perftool.notes(found, row).map((note) => perftool.element("li", {}, note)));
-  perftool.setText("choice-command", perftool.command());
-  const properties = row === null ? undefined : rows.properties[row];
-  document.getElementById("choice-compile-block").hidden = properties === undefined;
-  if (properties) {
-    const device = JSON.stringify(rows.device[row]);
-    perftool.setText("choice-compile", `compile_model(model, ${device}, ${JSON.stringify(properties, null, 1).replace(/\n\s*/g, " ")})`);
-  }
-};
-
-perftool.whatIs = (row) => {
-  const { rows } = perftool.content;
-  const plural = (count, one) => `${count ?? "?"} ${one}${count === 1 ? "" : "s"}`;
-  return `${rows.precision[row]} on ${rows.device[row]}, batch ${rows.batch[row]}, ${plural(rows.streams[row], "stream")}, ` +
-    `${plural(rows.requests[row], "request")} in flight`;
-};
-
-perftool.gainOver = ({ what, executed_precision: precision }) =>
-  what + (what.startsWith("FP32 under") && precision !== null ? `, which executed in ${precision}` : "");
-
-perftool.tiles = (row, objective) => {
-  const { rows } = perftool.content;
-  const names = [objective, "throughput", "latency_p50", "latency_p95", "top1_drop", "peak_rss"];
-  return [...new Set(names)].filter((name) => rows.figures[name] && rows.figures[name].point[row] !== null).map((name) => {
-    const { called, unit, digits } = perftool.column(name);
-    return perftool.element("div", { class: "tile" }, perftool.element("dt", {}, called),
-      perftool.element("dd", {}, perftool.element("strong", {}, perftool.fixed(rows.figures[name].point[row], digits)), ` ${unit}`,
-        perftool.element("small", {}, perftool.interval(name, row))));
-  });
-};
-
-perftool.showConfirmation = (found) => {
-  const badge = document.getElementById("choice-confirmed");
-  badge.hidden = found.chosen === null;
-  if (found.chosen === null) return;
-  const why = perftool.whyUnconfirmed(found);
-  badge.className = why === null ? "badge sure" : "badge unsure";
-  badge.textContent = why === null ? perftool.confirmedIn(found.fresh) : `not confirmed: ${why}`;
-};
-
-perftool.notes = (found, row) => {
-  const refused = [...found.refused].map(([candidate, refusal]) =>
-    `Not ${perftool.idOf(candidate)}, which was chosen before: ${perftool.refusalText(refusal)}.`);
-  if (row === null) {
-    return [...refused, ...perftool.nearest().map(({ candidate }) =>
-      `Nearest: ${perftool.idOf(candidate)}, ${perftool.missesOf(candidate).join("; ")}.`)];
-  }
-  const uncertain = perftool.crossed(row).map((control) =>
-    `Uncertain: its interval crosses the limit, ${perftool.limitText(control, perftool.bounds[control.metric])}.`);
-  return [...refused, ...uncertain, ...perftool.warningsOf(found).map(perftool.sentence)];
-};
-
-// What a reader is to be warned of in a choice: gains that are not known, and what fresh rounds hold against it.
-perftool.warningsOf = ({ chosen, fresh }) => {
-  const { unknown, sentences } = perftool.content.foreseen;
-  return [...(unknown[chosen] || []).map((number) => sentences[number]), ...(fresh ? fresh.warnings : [])];
-};
-
-perftool.sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
-
-perftool.whyNothing = () => {
-  const { foreseen } = perftool.content;
-  return foreseen.ids.length ? `None of ${foreseen.ids.length} measured configurations passes.` : "No configuration could be chosen.";
-};
-
 // ---------------------------------------------------------------- what a change leads to
 
 perftool.update = () => {
@@ -109,10 +27,12 @@ perftool.update = () => {
   perftool.showChoice(found);
   perftool.drawCharts();
   perftool.drawTable();
+  perftool.writeFragment();
 };
 
 perftool.drawCharts = () => {
   const { found, chosenRow } = perftool;
+  perftool.follow();
   perftool.scatter(found, chosenRow);
   perftool.accuracy(found, chosenRow);
   perftool.distributions(found, chosenRow);
@@ -210,14 +130,32 @@ perftool.buildChoices = () => {
     const select = document.getElementById(id);
     for (const [value, text] of options) select.append(perftool.element("option", { value }, text));
     select.closest("label").hidden = options.length < 2;
-    select.addEventListener("change", perftool.drawCharts);
+    select.addEventListener("change", () => {
+      select.dataset.taken = "yes";
+      perftool.drawCharts();
+    });
   };
   const measured = columns.filter(({ name }) => rows.figures[name].point.some((value) => value !== null));
   const names = ["throughput", "latency_p50", "latency_p95", "latency_sync", "peak_rss", "energy", "efficiency"];
   offer("heat-metric", measured.filter(({ name }) => names.includes(name)).map(({ name, label }) => [name, label]));
-  offer("layers-profile", layers.map(({ id }, at) => [at, id]));
+  offer("layers-profile", layers.map(({ id, device }, at) => [at, perftool.devices().length > 1 ? `${id} on ${device}` : id]));
   offer("roofline-device", rooflines.map(({ device }, at) => [at, device]));
   document.getElementById("layers-by").addEventListener("change", perftool.drawCharts);
+};
+
+// Profiles and rooflines are those of the choice, until the reader takes another.
+perftool.follow = () => {
+  const { rows, layers, rooflines } = perftool.content;
+  const row = perftool.chosenRow;
+  if (row === null) return;
+  const show = (id, at) => {
+    const select = document.getElementById(id);
+    if (at >= 0 && !select.dataset.taken) select.value = String(at);
+  };
+  const device = rows.device[row];
+  const mine = layers.findIndex((one) => one.id === rows.id[row]);
+  show("layers-profile", mine >= 0 ? mine : layers.findIndex((one) => one.device === device));
+  show("roofline-device", rooflines.findIndex((one) => one.device === device));
 };
 
 perftool.start = () => {
@@ -228,11 +166,18 @@ perftool.start = () => {
   perftool.buildChoices();
   perftool.buildTheme();
   perftool.buildCopying();
+  perftool.buildDetails();
+  perftool.buildState();
   if (perftool.content.foreseen.leads === null) {
+    perftool.readFragment();
+    perftool.bounds = perftool.ownBounds();
     perftool.withoutChoosing();
     return;
   }
   perftool.buildLimits();
+  // Where nothing can be chosen a limit changes nothing.
+  document.getElementById("limits").hidden = perftool.content.foreseen.ids.length === 0;
+  if (perftool.readFragment()) perftool.setBounds(perftool.bounds);
   perftool.update();
 };
 

@@ -43,6 +43,9 @@ perftool.layers = () => {
   perftool.layerTable(profile);
 };
 
+// A rate to three digits, or whole: never with an exponent.
+perftool.rate = (value) => (value < 1000 ? String(Number(value.toPrecision(3))) : value.toFixed(0));
+
 // A share is 0 to 1 of the whole.
 perftool.percent = (share) => `${(100 * share).toFixed(1)} %`;
 perftool.ms = ({ point, low, high }) => `${point.toPrecision(4)} ms` +
@@ -51,7 +54,7 @@ perftool.ms = ({ point, low, high }) => `${point.toPrecision(4)} ms` +
 perftool.layerTable = (profile) => {
   const cells = profile.layers.map((layer) => [layer.name, layer.type, layer.precision, layer.block,
     layer.output_shape.join("x"), (layer.time_us.point / 1000).toPrecision(3), perftool.percent(layer.share),
-    layer.gflops === null ? "–" : layer.gflops.toPrecision(3),
+    layer.gflops === null ? "–" : perftool.rate(layer.gflops),
     layer.of_limit === null ? "–" : `${layer.of_limit.toFixed(0)} %`]);
   perftool.fill("layers-rows", cells.map((line) => perftool.element("tr", {}, ...line.map((cell, at) =>
     perftool.element("td", { class: at > 4 ? "number" : "" }, cell)))));
@@ -66,8 +69,9 @@ perftool.roofline = (chosen) => {
   const { rooflines, placed, layers: profiles, rows } = perftool.content;
   if (!perftool.reveal("roofline", rooflines.length)) return;
   const roof = rooflines[Number(document.getElementById("roofline-device").value) || 0];
-  const device = new Map(rows.id.map((id, row) => [id, rows.device[row]]));
-  const here = placed.filter((one) => (device.get(one.id) ?? roof.device) === roof.device);
+  const numbers = new Map(rows.id.map((id, row) => [id, row]));
+  const rowOf = (one) => numbers.get(one.id) ?? -1;
+  const here = placed.filter((one) => (rows.device[rowOf(one)] ?? roof.device) === roof.device);
   const timed = profiles.filter((profile) => profile.device === roof.device);
   const profile = timed.find((one) => chosen !== null && one.id === rows.id[chosen]) ?? timed[0];
   const parts = profile ? profile.layers.filter((layer) => layer.intensity && layer.device_gflops) : [];
@@ -81,7 +85,7 @@ perftool.roofline = (chosen) => {
     const xs = [from, ...(knee > from && knee < to ? [knee] : []), to];
     const look = perftool.runsAs(precision);
     return { x: xs, y: xs.map((x) => Math.min(gflops.point, width * x)), mode: "lines", type: "scatter",
-      name: perftool.inert(`${precision}: ${gflops.point.toPrecision(3)} GFLOP/s (${kernel})`),
+      name: perftool.inert(`${precision}: ${perftool.rate(gflops.point)} (${kernel})`),
       line: { color: look.colour, width: 2 }, hoverinfo: "skip" };
   });
   if (parts.length) {
@@ -89,26 +93,33 @@ perftool.roofline = (chosen) => {
       name: perftool.inert(`layers of ${profile.id}`), text: parts.map((one) => perftool.inert(one.name)), hovertemplate: "%{text}<extra></extra>",
       marker: { size: 5, opacity: 0.5, color: parts.map((one) => perftool.runsAs(one.precision).colour) } });
   }
-  traces.push({ x: here.map((one) => one.intensity), y: here.map((one) => one.gflops.point), mode: "markers", type: "scatter",
-    name: "configurations", hovertemplate: "%{text}<extra></extra>",
-    text: here.map((one) => perftool.inert(one.words)),
-    ...(here.length <= perftool.MOST_BARS && { error_y: { ...perftool.reach(here.map((one) => one.gflops)),
-      color: perftool.token("ink") } }),
-    marker: { size: 11, line: { width: 1, color: perftool.token("paper") },
-      color: here.map((one) => perftool.runsAs(one.precision).colour),
-      symbol: here.map((one) => perftool.runsAs(one.precision).symbol) } });
+  for (const precision of Object.keys(perftool.content.looks)) {
+    const members = here.filter((one) => one.precision === precision);
+    if (!members.length) continue;
+    const look = perftool.lookOf(precision);
+    const dropped = (one) => perftool.isDropped(rowOf(one));
+    traces.push(perftool.key(look), { x: members.map((one) => one.intensity), y: members.map((one) => one.gflops.point),
+      mode: "markers", type: "scatter", name: look.label, legendgroup: look.label, showlegend: false,
+      hovertemplate: "%{text}<extra></extra>", text: members.map((one) => perftool.inert(one.words)),
+      customdata: members.map(rowOf),
+      ...(here.length <= perftool.MOST_BARS && { error_y: { ...perftool.reach(members.map((one) => one.gflops)),
+        color: look.colour } }),
+      marker: perftool.marker(look, members.map(dropped)) });
+  }
   const mine = here.find((one) => chosen !== null && one.id === rows.id[chosen]);
   if (mine) traces.push(perftool.ring(mine.intensity, mine.gflops.point));
   const log = (title) => ({ ...perftool.axis(title), type: "log", dtick: 1 });
   const bands = roof.ceilings.filter(({ gflops }) => perftool.hasEnds(gflops)).map(({ precision, gflops }) => ({ type: "rect",
     x0: gflops.point / width, x1: to, y0: gflops.low, y1: gflops.high, layer: "below", opacity: 0.15, line: { width: 0 },
     fillcolor: perftool.runsAs(precision).colour }));
-  perftool.draw("roofline-chart", traces, { height: 480, xaxis: log("operations per byte"), yaxis: log("GFLOP/s"), shapes: bands });
-  perftool.setText("roofline-told", `${roof.device}: memory ${width.toPrecision(3)} GB/s; measured ${roof.measured}` +
+  perftool.draw("roofline-chart", traces, { height: 480, xaxis: log("operations per byte"), yaxis: log(perftool.narrow() ? "10^9 operations/s" : "10^9 operations per second"), shapes: bands });
+  perftool.setText("roofline-told", `${roof.device}: memory ${perftool.rate(width)} GB/s; measured ${roof.measured}` +
     `${roof.disturbed ? ", disturbed: maybe too low" : ""}.`);
   const told = here.filter((one) => one === mine).concat(here.filter((one) => one !== mine));
-  const more = told.length - perftool.MOST_TOLD;
-  perftool.fill("roofline-words", told.slice(0, perftool.MOST_TOLD).map((one) => perftool.element("li", {}, one.words)));
+  // On paper nothing can be pointed at.
+  const most = perftool.printing ? told.length : perftool.MOST_TOLD;
+  const more = told.length - most;
+  perftool.fill("roofline-words", told.slice(0, most).map((one) => perftool.element("li", {}, one.words)));
   perftool.setText("roofline-more", more > 0
-    ? `And ${more} more configuration${more === 1 ? "" : "s"}: a point tells its own under the pointer.` : "");
+    ? `And ${more} more configuration${more === 1 ? "" : "s"}: each point tells its own under the pointer; printed, all are here.` : "");
 };

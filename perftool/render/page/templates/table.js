@@ -11,29 +11,46 @@ perftool.tableColumns = () => {
   const text = (heading, key, value) => ({ heading, key, value, number: false, text: (row) => value(row) ?? "–" });
   const count = (heading, key, values) => ({ heading, key, number: true, value: (row) => values[row],
     text: (row) => (values[row] === null ? "–" : String(values[row])) });
-  const runsIn = (row) => (rows.executed[row] === null ? null
-    : rows.executed[row] + (rows.share[row] === null ? "" : ` ${Math.round(100 * rows.share[row])}%`));
-  const several = new Set(rows.device).size > 1;
-  return [
+  const several = perftool.devices().length > 1;
+  const found = [
     { heading: "configuration", key: "id", number: false, value: (row) => rows.id[row], text: (row) => rows.id[row] },
     ...(several || all ? [text("device", "device", (row) => rows.device[row])] : []),
     ...(all ? [text("precision", "precision", (row) => rows.precision[row])] : []),
-    text("runs in", "executed", runsIn),
+    text("runs in", "executed", perftool.runsIn),
     count("batch", "batch", rows.batch), count("streams", "streams", rows.streams),
-    count("requests", "requests", rows.requests), ...(all ? [count("threads", "threads", rows.threads)] : []),
+    count("requests", "requests", rows.requests), ...(all ? [count("threads", "threads", rows.threads),
+      count("visits", "visits", rows.visits), count("samples", "samples", rows.samples)] : []),
     ...columns.filter((column) => all || column.shown).map(({ name, heading, unit }) => ({ heading: `${heading}, ${unit}`,
       key: name, number: true, value: (row) => rows.figures[name].point[row], text: (row) => perftool.figure(name, row) })),
     { heading: "not chosen because", key: "why", number: false, value: perftool.whyRow, text: perftool.whyRow, wide: true },
   ];
+  if (!perftool.narrow() || perftool.printing) return found;
+  // On a narrow screen what most readers look for comes first.
+  const first = ["id", perftool.content.objective.metric, "throughput", "why"];
+  const early = [...new Set(first)].flatMap((key) => found.filter((column) => column.key === key));
+  return [...early, ...found.filter((column) => !early.includes(column))];
+};
+
+perftool.runsIn = (row) => {
+  const { executed, share } = perftool.content.rows;
+  if (executed[row] === null) return null;
+  return executed[row] + (share[row] === null ? "" : ` ${Math.round(100 * share[row])}%`);
 };
 
 perftool.whyRow = (row) => {
   const { rows } = perftool.content;
-  if (rows.status[row] !== "ok") return `${rows.status[row]}: ${rows.reason[row] ?? ""}`;
-  if (rows.baseline[row]) return "a baseline, for comparison";
+  if (rows.status[row] !== "ok") return perftool.whyUnmeasured(row);
+  if (rows.baseline[row]) return ["a baseline, for comparison", ...perftool.missesOf(row)].join("; ");
   const candidate = perftool.candidateOf.get(row);
   if (candidate === undefined) return perftool.content.sentences[rows.lacking[row]];
   return perftool.found === null ? "" : perftool.whyNot(perftool.found, candidate);
+};
+
+// A reason that begins with what failed needs no other word for it.
+perftool.whyUnmeasured = (row) => {
+  const { status, reason } = perftool.content.rows;
+  const told = reason[row] ?? "";
+  return /^\w+ failed: /.test(told) ? told : `${status[row]}: ${told}`;
 };
 
 // Which rows the filters let through.
@@ -69,9 +86,10 @@ perftool.sorted = (found, column) => {
 perftool.marks = (row) => {
   const { rows } = perftool.content;
   const mark = (is, sign, title) => (is ? [perftool.element("span", { class: "mark", title, role: "img", "aria-label": title }, sign)] : []);
-  const warned = rows.warnings[row].map((number) => perftool.content.sentences[number]).join("\n");
+  const warnings = rows.warnings[row].length;
+  const warned = perftool.element("button", { type: "button", class: "mark", "aria-label": `${warnings} warnings of ${rows.id[row]}` }, "!");
   return [...mark(row === perftool.chosenRow, "▶", "the choice"), ...mark(rows.front[row], "◆", "on the Pareto front"),
-    ...mark(rows.dropped[row] !== null, "○", "dropped by the race"), ...mark(warned !== "", "!", warned)];
+    ...mark(rows.dropped[row] !== null, "○", "dropped by the race"), ...(warnings ? [warned] : [])];
 };
 
 perftool.drawTable = () => {
@@ -84,10 +102,17 @@ perftool.drawTable = () => {
   const shown = perftool.printing ? rows.slice(0, perftool.ROWS_PRINTED) : rows.slice(from, from + perftool.ROWS_A_PAGE);
   perftool.fill("table-head", [perftool.element("th", { scope: "col", class: "marks" }, perftool.element("span", { class: "hidden" }, "marks")),
     ...columns.map(perftool.heading)]);
-  perftool.fill("table-body", shown.map((row) => perftool.element("tr", { class: row === perftool.chosenRow ? "chosen" : "" },
-    perftool.element("td", { class: "marks" }, ...perftool.marks(row)),
-    ...columns.map((column, at) => perftool.element(at ? "td" : "th",
-      { class: column.number ? "number" : column.wide ? "wide" : at ? "short" : "", ...(at ? {} : { scope: "row" }) }, column.text(row))))));
+  perftool.fill("table-body", shown.map((row) => {
+    const name = perftool.element("th", { scope: "row" }, perftool.element("button", { type: "button" }, perftool.content.rows.id[row]));
+    const cell = (column) => perftool.element("td", { class: column.number ? "number" : column.wide ? "wide" : "short" }, column.text(row));
+    const line = perftool.element("tr", { class: row === perftool.chosenRow ? "chosen" : "" },
+      perftool.element("td", { class: "marks" }, ...perftool.marks(row)), name, ...columns.slice(1).map(cell));
+    // Anywhere on the line, unless text was being marked; by keyboard its buttons.
+    line.addEventListener("click", () => {
+      if (String(getSelection()) === "") perftool.showDetails(row);
+    });
+    return line;
+  }));
   document.getElementById("table-printed").hidden = !perftool.printing || shown.length === rows.length;
   perftool.setText("table-printed", `${shown.length} of ${rows.length}; results.json has all`);
   const last = from + shown.length;
@@ -129,8 +154,10 @@ perftool.buildTable = () => {
     document.getElementById(id).addEventListener("input", () => {
       perftool.table.page = 0;
       perftool.drawTable();
+      perftool.writeFragment();
     });
   }
+  matchMedia("(max-width: 639px)").addEventListener("change", perftool.drawTable);
   const turn = (by) => () => {
     perftool.table.page += by;
     perftool.drawTable();

@@ -17,7 +17,11 @@ perftool.figure = (name, row) => {
   const { digits } = perftool.column(name);
   if (point[row] === null) return "–";
   if (low[row] === point[row] && high[row] === null) return `≥${perftool.fixed(point[row], digits)}`;
-  if (low[row] === null || high[row] === null || low[row] === high[row]) return perftool.fixed(point[row], digits);
+  const { spread } = perftool.column(name);
+  if (name === "top1_drop" && perftool.content.rows.reference[row]) return "reference";
+  if (low[row] === null && high[row] === null) return perftool.fixed(point[row], digits) + (spread ? " ±?" : "");
+  if (low[row] === null || high[row] === null) return perftool.fixed(point[row], digits) + perftool.interval(name, row);
+  if (low[row] === high[row]) return perftool.fixed(point[row], digits);
   const half = (high[row] - low[row]) / 2;
   const decimals = Math.min(Math.max(1 - Math.floor(Math.log10(half)), 0), digits + 1);
   return `${perftool.fixed(point[row], decimals)} ±${half.toFixed(decimals)}`;
@@ -26,12 +30,16 @@ perftool.figure = (name, row) => {
 perftool.interval = (name, row) => {
   const { low, high } = perftool.content.rows.figures[name];
   const { digits } = perftool.column(name);
-  if (low[row] === null || high[row] === null) return "";
-  return ` (${perftool.fixed(low[row], digits)} to ${perftool.fixed(high[row], digits)})`;
+  return perftool.span({ low: low[row], high: high[row] }, (value) => perftool.fixed(value, digits));
 };
 
-perftool.times = ({ point, low, high }) =>
-  `${point.toFixed(2)}x` + (low === null || high === null ? "" : ` (${low.toFixed(2)}x to ${high.toFixed(2)}x)`);
+// An interval in brackets; an end that is not known is a question mark, and without any there is nothing to say.
+perftool.span = ({ low, high }, written) => {
+  const end = (value) => (value === null ? "?" : written(value));
+  return low === null && high === null ? "" : ` (${end(low)} to ${end(high)})`;
+};
+
+perftool.times = (ratio) => `${ratio.point.toFixed(2)}x` + (perftool.span(ratio, (value) => `${value.toFixed(2)}x`) || " (no interval)");
 
 // A limit as perftool writes it: percentage points always with a decimal.
 perftool.boundText = ({ unit }, bound) => {
@@ -74,7 +82,11 @@ perftool.whyChosen = (found) => {
   if (chosen === leader) {
     const undecided = found.passes.flatMap((is, row) => (is && "ub".includes(found.standing(row)) ? [row] : []));
     const against = undecided.length === 1 ? perftool.idOf(undecided[0]) : `${undecided.length} others`;
+    const ties = found.tied.filter((row) => row !== chosen);
+    const one = ties.length === 1 && perftool.moreComplex(perftool.rowOf(ties[0]), perftool.rowOf(chosen));
     return (only ? among : `${objective.superlative} ${among}`) +
+      (one ? `; tied within ${Math.round(100 * band)}% with ${perftool.idOf(ties[0])}, which is ${one === "no simpler" ? one : `not simpler (${one} there)`}` : "") +
+      (ties.length > 1 ? `; tied within ${Math.round(100 * band)}% with ${ties.length} others, none of them simpler` : "") +
       (undecided.length ? `; undecided against ${against}, so the better point estimate wins` : "");
   }
   const more = perftool.moreComplex(perftool.rowOf(leader), perftool.rowOf(chosen));
@@ -89,9 +101,10 @@ perftool.whyNot = (found, candidate) => {
   if (found.refused.has(candidate)) return perftool.refusalText(found.refused.get(candidate));
   const row = perftool.rowOf(candidate);
   const by = foreseen.beaten_by[candidate];
-  if (by === -2 || (by >= 0 && found.kept[by] && !found.refused.has(by))) return perftool.content.rows.dropped[row];
-  const misses = perftool.missesOf(candidate);
-  if (misses.length) return misses.join("; ");
+  const misses = perftool.missesOf(row);
+  const out = by === -2 || (by >= 0 && found.kept[by] && !found.refused.has(by));
+  const dropped = perftool.content.rows.dropped[row];
+  if (out || misses.length) return [...(dropped === null ? [] : [dropped]), ...misses].join("; ");
   const kind = found.standing(candidate);
   if ("lt".includes(kind)) {
     const chosen = perftool.rowOf(found.chosen);
@@ -100,10 +113,21 @@ perftool.whyNot = (found, candidate) => {
   return `${kind === "w" ? "beaten by" : "undecided against"} ${perftool.idOf(found.leader)}`;
 };
 
-perftool.missText = (control, candidate, bound) => {
-  const { columns, missing, sentences } = perftool.content.foreseen;
-  const value = columns[control.metric][candidate];
-  if (value === null) return sentences[missing[control.metric][candidate]];
+// The exact figure that limits are held against, and why there is none: of a candidate, or of a baseline.
+perftool.valueOf = (metric, row) => {
+  const { foreseen, card: { held } } = perftool.content;
+  const candidate = perftool.candidateOf.get(row);
+  return candidate === undefined ? held.columns[metric][held.rows.indexOf(row)] : foreseen.columns[metric][candidate];
+};
+perftool.whyMissing = (metric, row) => {
+  const { foreseen, card: { held } } = perftool.content;
+  const candidate = perftool.candidateOf.get(row);
+  return candidate === undefined ? held.missing[metric][held.rows.indexOf(row)] : foreseen.sentences[foreseen.missing[metric][candidate]];
+};
+
+perftool.missText = (control, row, bound) => {
+  const value = perftool.valueOf(control.metric, row);
+  if (value === null) return perftool.whyMissing(control.metric, row);
   let text = "";
   for (let digits = control.digits; digits < 7; digits += 1) {
     text = value.toFixed(digits);
@@ -112,13 +136,11 @@ perftool.missText = (control, candidate, bound) => {
   return `${control.called} ${text} ${control.unit} ${control.way === "<=" ? ">" : "<"} ${perftool.boundText(control, bound)}`;
 };
 
-perftool.missesOf = (candidate) => {
-  const { foreseen } = perftool.content;
-  return foreseen.controls
-    .filter(({ metric }) => perftool.bounds[metric] !== undefined)
-    .filter(({ metric, way }) => !perftool.keeps(foreseen.columns[metric][candidate], way, perftool.bounds[metric]))
-    .map((control) => perftool.missText(control, candidate, perftool.bounds[control.metric]));
-};
+// Which limits a candidate or a baseline misses; of what is neither nobody asks.
+perftool.missesOf = (row) => perftool.content.foreseen.controls
+  .filter(({ metric }) => perftool.bounds[metric] !== undefined && perftool.valueOf(metric, row) !== undefined)
+  .filter(({ metric, way }) => !perftool.keeps(perftool.valueOf(metric, row), way, perftool.bounds[metric]))
+  .map((control) => perftool.missText(control, row, perftool.bounds[control.metric]));
 
 perftool.refusalText = (refusal) => {
   const { foreseen } = perftool.content;
