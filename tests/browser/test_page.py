@@ -317,7 +317,9 @@ def test_what_there_is_nothing_of_is_not_shown(show: Show) -> None:
     assert page.get_attribute("#choice-reasons a", "href") == "#unmeasured"
     assert "killed" in page.inner_text("#unmeasured")
     assert not page.is_visible("#limits"), "no limit could change anything"
-    assert page.inner_text("#table-body td.wide") == "compile failed: killed", "and it says once that it failed"
+    assert page.inner_text("#table-body td.wide") == "compile failed: killed", (
+        "and it says once that it failed"
+    )
 
 
 def test_hostile_names_are_text_and_nothing_else(show: Show) -> None:

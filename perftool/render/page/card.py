@@ -57,7 +57,7 @@ def card_of(
     limited: Sequence[str],
     could: Collection[str],
 ) -> Card:
-    """Gather a card; `limited` are the metrics that limits are offered on, `could` whoever could be chosen."""
+    """Gather a card; `limited` metrics are those that limits are offered on, `could` who could be chosen."""
     own = recommendation.id
     rival = recommendation.runner_up
     against = None

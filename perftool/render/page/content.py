@@ -52,10 +52,10 @@ class Figures(Struct, frozen=True, kw_only=True):
 class Rows(Struct, frozen=True, kw_only=True):
     """Every configuration, a value for each in every field; the baselines come last.
 
-    `name` is short, `front` tells who is on the Pareto front. `visits` and `samples` (of latency)
-    are counts; a `reference` is what accuracy is held against, so its drop is no estimate. `dropped` is the reason of a race, `lacking`
-    why the objective has no figure, `warnings` are: both numbers into the page's sentences. `quantiles` are
-    those at the page's `shares`, None where the samples cannot carry one.
+    `name` is short, `front` tells who is on the Pareto front. `visits` and `samples` (of latency) are counts;
+    a `reference` is what accuracy is held against, so its drop is no estimate. `dropped` is the reason of a
+    race, `lacking` why the objective has no figure, `warnings` are: both numbers into the page's sentences.
+    `quantiles` are those at the page's `shares`, None where the samples cannot carry one.
     """
 
     id: tuple[str, ...]

@@ -21,8 +21,19 @@ from perftool.render.page.content import content_of
 from perftool.render.tables import asked_for, choice_lines, heading, warnings
 
 #: The page's own scripts, in the order in which they build on one another.
-SCRIPTS = ("choose.js", "words.js", "charts.js", "tradeoff.js", "profiles.js", "limits.js", "table.js",
-    "details.js", "card.js", "state.js", "page.js")
+SCRIPTS = (
+    "choose.js",
+    "words.js",
+    "charts.js",
+    "tradeoff.js",
+    "profiles.js",
+    "limits.js",
+    "table.js",
+    "details.js",
+    "card.js",
+    "state.js",
+    "page.js",
+)
 #: Of configurations that share a reason so many are named.
 _NAMED = 12
 #: Characters that could end a script's element, or a line of it, and how JSON may write them instead.

@@ -11,7 +11,12 @@ perftool.lookOf = (precision) => {
   return { ...look, colour: look.colour === "#000000" ? perftool.token("ink") : look.colour };
 };
 
-perftool.narrow = () => window.innerWidth < 640;
+perftool.narrow = () => !perftool.printing && window.innerWidth < 640;
+
+// Paper has its own width, whatever the window has: between the margins of A4 and Letter alike.
+perftool.PAPER_WIDTH = 680;
+perftool.ON_PAPER = 0.78;
+perftool.widthOf = (id) => (perftool.printing ? perftool.PAPER_WIDTH : document.getElementById(id).clientWidth);
 
 perftool.axis = (title, values = []) => {
   const known = values.filter((value) => value !== null && value > 0);
@@ -36,7 +41,7 @@ perftool.layout = (more) => ({
   margin: { l: 12, r: 12, t: 12, b: 12 }, hovermode: "closest", dragmode: false,
   hoverlabel: { bgcolor: perftool.token("panel"), bordercolor: perftool.token("line"),
     font: { color: perftool.token("ink"), size: 13 }, align: "left" },
-  legend: { orientation: "h", x: 0, xanchor: "left", y: perftool.narrow() ? -0.34 : -0.18, yanchor: "top", font: { size: 12 } },
+  legend: { orientation: "h", x: 0, xanchor: "left", y: perftool.narrow() ? -0.34 : perftool.printing ? -0.3 : -0.18, yanchor: "top", font: { size: 12 } },
   ...more,
 });
 
@@ -45,7 +50,9 @@ perftool.draw = (id, traces, layout) => {
   const config = { displaylogo: false, responsive: true,
     modeBarButtonsToRemove: ["lasso2d", "select2d", "zoom2d", "pan2d", "autoScale2d"] };
   const chart = document.getElementById(id);
-  Plotly.react(chart, traces, perftool.layout(layout), config);
+  // Two charts have room on a page.
+  const paper = perftool.printing ? { width: perftool.PAPER_WIDTH, height: Math.round(perftool.ON_PAPER * layout.height) } : {};
+  Plotly.react(chart, traces, perftool.layout({ ...layout, ...paper }), config);
   if (!chart.dataset.clicks) {
     chart.dataset.clicks = "yes";
     // Points carry the number of their configuration.
@@ -170,7 +177,7 @@ perftool.heat = (chosen) => {
   const batches = ascending(shown.map((row) => rows.batch[row]));
   const streams = ascending(shown.map(perftool.streamsOf));
   const several = new Set(shown.map((row) => rows.device[row])).size > 1;
-  const wide = Math.max(1, Math.floor(document.getElementById("heat-chart").clientWidth / (60 * streams.length + 70)));
+  const wide = Math.max(1, Math.floor(perftool.widthOf("heat-chart") / (60 * streams.length + 70)));
   const columns = Math.min(4, panels.size, wide);
   const lines = Math.ceil(panels.size / columns);
   const higher = perftool.column(name).better === "higher";

@@ -97,6 +97,11 @@ perftool.buildTheme = () => {
     before = document.documentElement.dataset.theme;
     document.documentElement.dataset.theme = "light";
     perftool.printing = true;
+    // On paper nothing opens: what is folded is printed too.
+    for (const part of document.querySelectorAll("details:not([open])")) {
+      part.open = true;
+      part.dataset.folded = "yes";
+    }
     perftool.drawCharts();
     perftool.drawTable();
   });
@@ -104,6 +109,10 @@ perftool.buildTheme = () => {
     if (before === undefined) delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = before;
     perftool.printing = false;
+    for (const part of document.querySelectorAll("details[data-folded]")) {
+      part.open = false;
+      delete part.dataset.folded;
+    }
     perftool.drawCharts();
     perftool.drawTable();
   });

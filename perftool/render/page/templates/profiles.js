@@ -19,7 +19,8 @@ perftool.layers = () => {
   const by = document.getElementById("layers-by").value;
   const bars = perftool.layerBars(profile, by).sort((a, b) => b.time - a.time);
   const shown = bars.slice(0, perftool.MOST_LAYERS).reverse();
-  const short = (name) => (name.length > 34 ? `…${name.slice(-33)}` : name);
+  const most = perftool.narrow() ? 24 : 34;
+  const short = (name) => (name.length > most ? `…${name.slice(1 - most)}` : name);
   const row = rows.id.indexOf(profile.id);
   const look = perftool.lookOf(row < 0 ? "default" : rows.precision[row]);
   perftool.draw("layers-chart", [{ type: "bar", orientation: "h", x: shown.map((bar) => bar.time / 1000),
@@ -27,7 +28,7 @@ perftool.layers = () => {
     hovertemplate: "%{text}<extra></extra>", textposition: "none",
     text: shown.map((bar) => perftool.inert(bar.name) + "<br>" + perftool.inert(bar.more) + "<br>" +
       `${(bar.time / 1000).toPrecision(3)} ms, ${perftool.percent(bar.share)} of the layers' time`) }],
-  { height: 22 * shown.length + 90, xaxis: perftool.axis("ms in one inference of a batch"), showlegend: false, bargap: 0.25,
+  { height: 22 * shown.length + 90, xaxis: perftool.axis(perftool.narrow() ? "ms per inference" : "ms in one inference of a batch"), showlegend: false, bargap: 0.25,
     yaxis: { tickvals: shown.map((_, at) => at), ticktext: shown.map((bar) => perftool.inert(short(bar.name))),
       automargin: true, tickfont: { size: 11 }, showgrid: false, zeroline: false, fixedrange: true } });
   const more = bars.length - shown.length;

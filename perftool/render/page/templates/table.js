@@ -24,7 +24,7 @@ perftool.tableColumns = () => {
       key: name, number: true, value: (row) => rows.figures[name].point[row], text: (row) => perftool.figure(name, row) })),
     { heading: "not chosen because", key: "why", number: false, value: perftool.whyRow, text: perftool.whyRow, wide: true },
   ];
-  if (!perftool.narrow() || perftool.printing) return found;
+  if (!perftool.narrow()) return found;
   // On a narrow screen what most readers look for comes first.
   const first = ["id", perftool.content.objective.metric, "throughput", "why"];
   const early = [...new Set(first)].flatMap((key) => found.filter((column) => column.key === key));

@@ -64,8 +64,8 @@ perftool.frameOf = (shown, place, height) => {
   const [least, most] = [Math.min(...ends("x")), Math.max(...ends("x"))].map(scale);
   const room = 0.09 * (most - least) || (log ? 0.2 : 0.1 * most || 1);
   const ranges = [[least - room, most + room], [0, 1.1 * Math.max(...ends("y"))]];
-  const width = Math.max(200, document.getElementById("tradeoff-chart").clientWidth - 75);
-  const tall = height - (perftool.narrow() ? 200 : 140);
+  const width = Math.max(200, perftool.widthOf("tradeoff-chart") - 75);
+  const tall = (perftool.printing ? perftool.ON_PAPER * height : height) - (perftool.narrow() ? 200 : 140);
   const at = (row) => ({ x: (width * (scale(place(row).x.point) - ranges[0][0])) / (ranges[0][1] - ranges[0][0]),
     y: tall * (1 - place(row).y.point / ranges[1][1]) });
   return { ranges, width, tall, place, at };
