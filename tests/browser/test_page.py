@@ -1,35 +1,25 @@
 """What a reader does with the page: moves sliders, sorts, filters; by mouse, by keyboard, on a phone."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from journals import BASELINES, EVALUATIONS, Journal, Measured, changed, forty, nine, three
 from msgspec import structs
+from opening import Show, chosen, opened
 from profiled import profiled
 from tangled import tangled
 
 from perftool.analysis import foresee
 from perftool.analysis.choose import choose
 from perftool.analysis.metrics import THROUGHPUT
-from perftool.analysis.result import Again, ConfigurationResult, Summary
+from perftool.analysis.result import Again, ConfigurationResult
 from perftool.analysis.summary import summarize
 from perftool.render.numbers import figure
 from perftool.render.page import content
 from perftool.spec import Limits
 
-Show = Callable[..., Any]
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>%{x}$a$`\"'&lt;b&gt;\u2028"
-
-
-def opened(show: Show, summary: Summary, limits: Limits | None = None, **context: Any) -> Any:
-    return show(summary, choose(summary, summary.run.objective, limits or Limits()), **context)
-
-
-def chosen(page: Any) -> str:
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    return str(page.inner_text("#choice-id"))
 
 
 # ---------------------------------------------------------------- choosing again
@@ -476,4 +466,4 @@ def test_where_nothing_is_foreseen_the_run_s_own_limits_still_tell_who_passes(
     assert why[own.id or ""] == ""
     assert all("memory" in why[id] for id in missed)
     pale = "document.getElementById('tradeoff-chart').data.map(one => one.opacity)"
-    assert 0.55 in page.evaluate(pale) and 1 in page.evaluate(pale)
+    assert 0.6 in page.evaluate(pale) and 1 in page.evaluate(pale)

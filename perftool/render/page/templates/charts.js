@@ -91,7 +91,7 @@ perftool.passesNow = (row, found) => {
 };
 
 // What misses a limit, or does not pass for another reason, is drawn paler than the rest; what a race dropped is hollow.
-perftool.PALE = 0.55;
+perftool.PALE = 0.6;
 perftool.marker = (look, hollow) => ({ color: look.colour, size: 11,
   symbol: hollow.map((is) => look.symbol + (is ? "-open" : "") + (is && look.other ? "-dot" : "")),
   line: { width: hollow.map((is) => (is || look.other ? 2 : 1)), color: perftool.token(look.other ? "ink" : "paper") } });

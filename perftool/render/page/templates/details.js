@@ -7,7 +7,10 @@ perftool.showDetails = (row) => {
   const counts = [["visits", rows.visits[row]], ["samples of latency", rows.samples[row]], ["threads", rows.threads[row]],
     ["runs in", perftool.runsIn(row)]].filter(([, value]) => value !== null && value !== 0);
   const figures = columns.filter(({ name }) => rows.figures[name].point[row] !== null)
-    .map(({ name, label }) => [label, perftool.written(name, row).filter(Boolean).join(" ")]);
+    .map(({ name, label }) => {
+      const [value, unit, ends] = perftool.written(name, row);
+      return [label, [value, unit, ends === "" || ends.startsWith("(") ? ends : `(${ends})`].filter(Boolean).join(" ")];
+    });
   perftool.setText("details-id", rows.id[row]);
   perftool.setText("details-what", perftool.whatIs(row));
   const why = perftool.whyRow(row);

@@ -45,7 +45,8 @@ perftool.scatter = (found, chosen) => {
   }
   if (chosen !== null && across.point[chosen] !== null) traces.push(perftool.ring(across.point[chosen], up.point[chosen]));
   const named = new Set([chosen, ...shown.filter((row) => rows.baseline[row]), ...now, ...front]);
-  traces.push(perftool.labels([...named].filter((row) => shown.includes(row)).slice(0, perftool.MOST_LABELS), shown, beside, frame));
+  traces.push(perftool.labels([...named].filter((row) => shown.includes(row)).slice(0, perftool.MOST_LABELS), shown, beside, frame,
+    [...perftool.stepsOf(front, frame), ...perftool.stepsOf(now, frame)]));
   perftool.tellDrawn(shown, beside);
   const bound = perftool.bounds.latency_p50;
   const xaxis = perftool.axis("latency per request under load, p50 (ms)", shown.map((row) => across.point[row]));
@@ -86,13 +87,20 @@ perftool.together = (shown, { at }) => {
   return found;
 };
 
+// Where a front's line runs: down from each point, then on to the next.
+perftool.stepsOf = (members, { at }) => members.slice(1).flatMap((row, before) => {
+  const [from, to] = [at(members[before]), at(row)];
+  const box = (x1, x2, y1, y2) => ({ left: Math.min(x1, x2) - 2, right: Math.max(x1, x2) + 2, top: Math.min(y1, y2) - 2, bottom: Math.max(y1, y2) + 2 });
+  return [box(from.x, from.x, from.y, to.y), box(from.x, to.x, to.y, to.y)];
+});
+
 perftool.SIDES = [["middle right", 1, 0], ["middle left", -1, 0], ["top center", 0, -1], ["bottom center", 0, 1],
   ["top right", 1, -1], ["bottom right", 1, 1], ["top left", -1, -1], ["bottom left", -1, 1]];
 
 // Name some points beside them, where a name covers least; what lies under a named point shares its name.
-perftool.labels = (named, shown, beside, frame) => {
+perftool.labels = (named, shown, beside, frame, lines) => {
   const { rows } = perftool.content;
-  const taken = shown.map(frame.at).map(({ x, y }) => ({ left: x - 8, right: x + 8, top: y - 8, bottom: y + 8 }));
+  const taken = [...lines, ...shown.map(frame.at).map(({ x, y }) => ({ left: x - 8, right: x + 8, top: y - 8, bottom: y + 8 }))];
   const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
     Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
   const told = new Set();

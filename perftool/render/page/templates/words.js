@@ -103,14 +103,22 @@ perftool.whyNot = (found, candidate) => {
   const by = foreseen.beaten_by[candidate];
   const misses = perftool.missesOf(row);
   const out = by === -2 || (by >= 0 && found.kept[by] && !found.refused.has(by));
-  const dropped = perftool.content.rows.dropped[row];
-  if (out || misses.length) return [...(dropped === null ? [] : [dropped]), ...misses].join("; ");
+  if (out || misses.length) return [...perftool.droppedText(row), ...misses].join("; ");
   const kind = found.standing(candidate);
   if ("lt".includes(kind)) {
     const chosen = perftool.rowOf(found.chosen);
     return `tied with ${perftool.idOf(found.chosen)}, ${perftool.moreComplex(row, chosen)}`;
   }
   return `${kind === "w" ? "beaten by" : "undecided against"} ${perftool.idOf(found.leader)}`;
+};
+
+// What the race says of a row, without what misses the run's own limits: those may have been moved.
+perftool.droppedText = (row) => {
+  const dropped = perftool.content.rows.dropped[row];
+  if (dropped === null) return [];
+  const own = perftool.content.foreseen.controls.filter((control) => control.own !== null)
+    .map((control) => perftool.missText(control, row, control.own));
+  return dropped.split("; ").filter((clause) => !own.includes(clause));
 };
 
 // The exact figure that limits are held against, and why there is none: of a candidate, or of a baseline.
