@@ -281,7 +281,7 @@ def test_a_line_a_warning_and_a_point_open_their_configuration(show: Show) -> No
     assert "images/s (" in figures and "visits\n6" in figures and "samples of latency" in figures
     page.keyboard.press("Escape")
     assert not page.is_visible("#details")
-    page.get_by_role("button", name="1 warnings of").focus()
+    page.get_by_role("button", name="warnings of").focus()
     page.keyboard.press("Enter")
     assert "it shook" in page.inner_text("#details-warnings")
     page.click("#details-close")

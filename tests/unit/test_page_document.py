@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 from written import write_run
 
 from perftool.analysis.choose import choose
-from perftool.analysis.result import Summary
+from perftool.analysis.result import Recommendation, Summary
+from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
 from perftool.cli.main import app
 from perftool.render.numbers import chance
+from perftool.render.page.content import content_of
 from perftool.render.page.document import SCRIPTS, page
 from perftool.spec import Limits
 
@@ -147,3 +149,38 @@ def test_a_chance_is_never_written_as_none() -> None:
     )
     text, _ = read(structs.replace(summary, configurations=sure))
     assert "&lt;0.001" in text and ">0.000<" not in text
+
+
+def test_the_card_has_what_takes_statistics() -> None:
+    summary = summarize(nine())
+    found = recommend(summary, "throughput", Limits(accuracy_drop_pp=1.3))
+    content = content_of(summary, found)
+    assert content.card.measure == "as fast as"
+    (need,) = content.card.needs[:1]
+    assert need.metric == "top1_drop" and need.text.endswith("200 so far")
+    first = len(summary.configurations)
+    assert content.card.held.rows == (first, first + 1)
+    exact = tuple(one.throughput_fps.point for one in summary.baselines if one.throughput_fps)
+    assert content.card.held.columns["throughput"] == exact
+    assert any(text.endswith("which executed in bf16") for text in content.card.named.values())
+
+
+def test_a_line_on_relaxing_a_limit_has_the_interval_of_the_gain() -> None:
+    summary = summarize(nine())
+    content = content_of(summary, recommend(summary, "throughput", Limits(accuracy_drop_pp=0.2)))
+    assert re.search(r"wins, \d\.\d\dx \(\d\.\d\dx to \d\.\d\dx\) as fast as", content.card.relaxing or "")
+    weighed = recommend(summary, {"throughput": 1.0, "peak_rss": 0.3}, Limits())
+    assert content_of(summary, weighed).card.measure == "the score of"
+
+
+def test_rows_tell_the_reference_the_visits_and_the_device() -> None:
+    measured = (Measured(), Measured(precision="INT8", fps=30, device="GPU", rounds=1))
+    rows = content_of(*_chosen(Journal(measured, EVALUATIONS))).rows
+    assert rows.reference == (True, False)
+    assert rows.visits == (6, 1)
+    assert rows.name == ("FP32 b1 s1 on CPU", "INT8 b1 s1 on GPU")
+
+
+def _chosen(journal: Journal) -> tuple[Summary, Recommendation]:
+    summary = summarize(journal.run())
+    return summary, choose(summary, "throughput", Limits())

@@ -9,6 +9,8 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from perftool.analysis import metrics
+from perftool.analysis.confirmation import named
+from perftool.analysis.foreseen import Foreseen
 from perftool.analysis.leader import ratio_of
 from perftool.analysis.limits import judge
 from perftool.analysis.metric import Metric
@@ -41,23 +43,21 @@ class Need(Struct, frozen=True, kw_only=True):
 class Card(Struct, frozen=True, kw_only=True):
     """What the card tells. `measure` reads a ratio; `runner_up` is how many times better the run's own choice
     is than its runner-up, by what it was chosen by; `relaxing` is the nearest limit that would change it.
+    `named` are the names of what gains are over, by their `over` and `what`.
     """
 
     measure: str
+    named: dict[str, str]
     held: Held
     needs: tuple[Need, ...]
     runner_up: Estimate | None
     relaxing: str | None
 
 
-def card_of(
-    summary: Summary,
-    recommendation: Recommendation,
-    metric: Metric,
-    limited: Sequence[str],
-    could: Collection[str],
-) -> Card:
-    """Gather a card; `limited` metrics are those that limits are offered on, `could` who could be chosen."""
+def card_of(summary: Summary, recommendation: Recommendation, metric: Metric, foreseen: Foreseen) -> Card:
+    """Gather the card of a recommendation under an objective, which `metric` reads."""
+    limited = [each.metric for each in foreseen.controls]
+    could = {foreseen.ids[int(at)] for at in foreseen.gains}
     own = recommendation.id
     rival = recommendation.runner_up
     against = None
@@ -65,6 +65,9 @@ def card_of(
         against, _ = ratio_of(summary, metric, own, rival)
     return Card(
         measure=measure_of(recommendation.objective),
+        named={
+            f"{gain.over} {gain.what}": named(gain) for gains in foreseen.gains.values() for gain in gains
+        },
         held=_held(summary, recommendation, limited),
         needs=_needs(summary, recommendation, could),
         runner_up=against,

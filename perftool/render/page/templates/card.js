@@ -34,9 +34,6 @@ perftool.whatIs = (row) => {
     `${plural(rows.requests[row], "request")} in flight`;
 };
 
-perftool.gainOver = ({ what, executed_precision: precision }) =>
-  what + (what.startsWith("FP32 under") && precision !== null ? `, which executed in ${precision}` : "");
-
 // The limits are those of the run.
 perftool.isOwn = () => {
   const sorted = (bounds) => JSON.stringify(Object.entries(bounds).sort());
@@ -50,7 +47,7 @@ perftool.gains = (found) => {
   const gains = (foreseen.gains[found.chosen] || []).map((gain) => {
     const over = rows.id.indexOf(gain.over);
     const misses = over >= 0 && gain.point < 1 ? perftool.missesOf(over) : [];
-    return [perftool.times(gain), `${card.measure} ${perftool.gainOver(gain)}` + (misses.length ? `, but that misses a limit: ${misses.join("; ")}` : "")];
+    return [perftool.times(gain), `${card.measure} ${card.named[`${gain.over} ${gain.what}`]}` + (misses.length ? `, but that misses a limit: ${misses.join("; ")}` : "")];
   });
   const rival = perftool.rival(found);
   return rival === null ? gains : [...gains, rival];

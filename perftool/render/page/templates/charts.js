@@ -38,7 +38,7 @@ perftool.ticks = (values) => {
 perftool.layout = (more) => ({
   paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
   font: { family: "system-ui, sans-serif", size: 13, color: perftool.token("ink") },
-  margin: { l: 12, r: 12, t: 12, b: 12 }, hovermode: "closest", dragmode: false,
+  margin: { l: 18, r: 12, t: 12, b: 12 }, hovermode: "closest", dragmode: false,
   hoverlabel: { bgcolor: perftool.token("panel"), bordercolor: perftool.token("line"),
     font: { color: perftool.token("ink"), size: 13 }, align: "left" },
   legend: { orientation: "h", x: 0, xanchor: "left", y: perftool.narrow() ? -0.34 : perftool.printing ? -0.3 : -0.18, yanchor: "top", font: { size: 12 } },

@@ -87,7 +87,7 @@ perftool.marks = (row) => {
   const { rows } = perftool.content;
   const mark = (is, sign, title) => (is ? [perftool.element("span", { class: "mark", title, role: "img", "aria-label": title }, sign)] : []);
   const warnings = rows.warnings[row].length;
-  const warned = perftool.element("button", { type: "button", class: "mark", "aria-label": `${warnings} warnings of ${rows.id[row]}` }, "!");
+  const warned = perftool.element("button", { type: "button", class: "mark", "aria-label": `warnings of ${rows.id[row]}` }, "!");
   return [...mark(row === perftool.chosenRow, "▶", "the choice"), ...mark(rows.front[row], "◆", "on the Pareto front"),
     ...mark(rows.dropped[row] !== null, "○", "dropped by the race"), ...(warnings ? [warned] : [])];
 };
