@@ -41,9 +41,11 @@ perftool.layout = (more) => ({
   margin: { l: 18, r: 12, t: 12, b: 12 }, hovermode: "closest", dragmode: false,
   hoverlabel: { bgcolor: perftool.token("panel"), bordercolor: perftool.token("line"),
     font: { color: perftool.token("ink"), size: 13 }, align: "left" },
-  legend: { orientation: "h", x: 0, xanchor: "left", y: perftool.narrow() ? -0.34 : perftool.printing ? -0.3 : -0.18, yanchor: "top", font: { size: 12 } },
+  legend: perftool.legend(perftool.narrow() ? -0.34 : perftool.printing ? -0.3 : -0.18),
   ...more,
 });
+
+perftool.legend = (y) => ({ orientation: "h", x: 0, xanchor: "left", y, yanchor: "top", font: { size: 12 } });
 
 // Draw a chart, or draw it again; the text beside it says in words what it shows.
 perftool.draw = (id, traces, layout) => {

@@ -3,6 +3,7 @@
 
 // No more labels than this: more would cover the points.
 perftool.MOST_LABELS = 14;
+perftool.MOST_NARROW = 6;
 
 // The front of what passes now, which only takes looking at who is first: the highest throughput, then whoever is faster
 // to answer than all before.
@@ -32,8 +33,11 @@ perftool.scatter = (found, chosen) => {
     mode: "lines", hoverinfo: "skip", type: "scatter", ...style,
     line: { shape: "vh", color: perftool.dark() ? "#aaaaaa" : frontColour, ...style.line } });
   const place = (row) => ({ x: perftool.figureOf("latency_p50", row), y: perftool.figureOf("throughput", row) });
-  const height = perftool.narrow() ? 460 : 540;
-  const frame = perftool.frameOf(shown, place, height);
+  // A legend of many lines takes no height from the points.
+  const lines = Math.ceil((perftool.byLook(shown).length + 4) / (perftool.narrow() ? 1.5 : 6));
+  const tall = perftool.narrow() ? 290 : perftool.printing ? 320 : 400;
+  const height = (tall + 90 + 20 * lines) / (perftool.printing ? perftool.ON_PAPER : 1);
+  const frame = perftool.frameOf(shown, place, tall);
   const beside = perftool.together(shown, frame);
   const told = (row) => perftool.about(row, ["throughput", "latency_p50", "top1_drop", "peak_rss"]) +
     beside.get(row).map((other) => `<br>also here: ${perftool.inert(rows.id[other])}`).join("");
@@ -45,12 +49,13 @@ perftool.scatter = (found, chosen) => {
   }
   if (chosen !== null && across.point[chosen] !== null) traces.push(perftool.ring(across.point[chosen], up.point[chosen]));
   const named = new Set([chosen, ...shown.filter((row) => rows.baseline[row]), ...now, ...front]);
-  traces.push(perftool.labels([...named].filter((row) => shown.includes(row)).slice(0, perftool.MOST_LABELS), shown, beside, frame,
+  traces.push(perftool.labels([...named].filter((row) => shown.includes(row))
+    .slice(0, perftool.narrow() ? perftool.MOST_NARROW : perftool.MOST_LABELS), shown, beside, frame,
     [...perftool.stepsOf(front, frame), ...perftool.stepsOf(now, frame)]));
   perftool.tellDrawn(shown, beside);
   const bound = perftool.bounds.latency_p50;
   const xaxis = perftool.axis("latency per request under load, p50 (ms)", shown.map((row) => across.point[row]));
-  perftool.draw("tradeoff-chart", traces, { height, xaxis: { ...xaxis, range: frame.ranges[0] },
+  perftool.draw("tradeoff-chart", traces, { height, legend: perftool.legend(-60 / tall), xaxis: { ...xaxis, range: frame.ranges[0] },
     yaxis: { ...perftool.axis("throughput (images/s)"), range: frame.ranges[1] },
     shapes: bound === undefined ? [] : [perftool.limitLine({ x0: bound, x1: bound, yref: "paper", y0: 0, y1: 1 })] });
 };
@@ -58,7 +63,7 @@ perftool.scatter = (found, chosen) => {
 // ---------------------------------------------------------------- where points lie, and their labels
 
 // The ranges of both axes, and about where on the screen a row lies in them.
-perftool.frameOf = (shown, place, height) => {
+perftool.frameOf = (shown, place, tall) => {
   const ends = (side) => shown.flatMap((row) => Object.values(place(row)[side])).filter((value) => value !== null && value > 0);
   const log = perftool.axis("", shown.map((row) => place(row).x.point)).type === "log";
   const scale = log ? Math.log10 : (value) => value;
@@ -66,7 +71,6 @@ perftool.frameOf = (shown, place, height) => {
   const room = 0.09 * (most - least) || (log ? 0.2 : 0.1 * most || 1);
   const ranges = [[least - room, most + room], [0, 1.1 * Math.max(...ends("y"))]];
   const width = Math.max(200, perftool.widthOf("tradeoff-chart") - 75);
-  const tall = (perftool.printing ? perftool.ON_PAPER * height : height) - (perftool.narrow() ? 200 : 140);
   const at = (row) => ({ x: (width * (scale(place(row).x.point) - ranges[0][0])) / (ranges[0][1] - ranges[0][0]),
     y: tall * (1 - place(row).y.point / ranges[1][1]) });
   return { ranges, width, tall, place, at };
@@ -109,7 +113,7 @@ perftool.labels = (named, shown, beside, frame, lines) => {
     if (told.has(row)) continue;
     const under = beside.get(row).filter((other) => !told.has(other));
     [row, ...under].forEach((one) => told.add(one));
-    const text = rows.name[row] + (under.length === 1 ? `, ${rows.name[under[0]]}` : under.length ? ` and ${under.length} more` : "");
+    const text = rows.name[row] + (under.length === 1 && !perftool.narrow() ? `, ${rows.name[under[0]]}` : under.length ? ` +${under.length}` : "");
     const { x, y } = frame.at(row);
     const [wide, high] = [6.3 * text.length, 14];
     const boxes = perftool.SIDES.map(([side, right, down]) => {
