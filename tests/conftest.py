@@ -9,9 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from perftool.cli.main import main
 from perftool.published.catalogue import VARIABLE
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+#: Fixtures that measure on the device, or keep others off it: whatever uses them is a test of the device.
+DEVICE_FIXTURES = {"finished", "no_duel"}
+
+
+@pytest.hookimpl(tryfirst=True)  # Before pytest leaves out what -m does not ask for.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the device by its fixtures."""
+    for item in items:
+        if not DEVICE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.device)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,6 +66,41 @@ def perftool(environment: dict[str, str]) -> Command:
         )
 
     return run
+
+
+@pytest.fixture
+def here(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Run the command in this process; return its output and exit code.
+
+    For what measures nothing, as whatever reads a finished run: a process of its own takes most of a second
+    to start, and there are scores of such commands. Children are processes of their own here too.
+    """
+
+    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        capfd.readouterr()
+        code: object = 0
+        command = ["perftool", *map(str, arguments)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", command)
+            for name in ("XDG_CACHE_HOME", "NO_COLOR"):
+                patch.setenv(name, environment[name])
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+        said, told = capfd.readouterr()
+        assert isinstance(code, int), code
+        return subprocess.CompletedProcess(command, code, said, told)
+
+    return run
+
+
+@pytest.fixture
+def refused(here: Command) -> Command:
+    """Run a command that is refused, most often before there is anything to do, in this process."""
+    return here
 
 
 @pytest.fixture(scope="session")

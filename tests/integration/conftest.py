@@ -1,7 +1,6 @@
 """A tiny real model, images that it is always right about in FP32, and a finished sweep of it."""
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +11,13 @@ import pytest
 from tiny import tiny_model, write_tiny_model
 from tiny_profile import PROFILE
 
-from perftool.cli.main import main
+from perftool.bench.isolate import ask_once
+from perftool.job import MeasurePeaks, Probe
+from perftool.machine import DeviceFound
+from perftool.record import PeaksMeasured, Probed
+from perftool.spec import Policy
 from perftool.sweep.locks import hold
+from perftool.sweep.peaks import keep, path_of
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -43,39 +47,37 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def refused(
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Command:
-    """Run the command in this process; return its output and exit code.
-
-    For what is refused before there is anything to do: a process of its own takes most of a second to start,
-    and there are scores of refusals.
-    """
-
-    def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-        capfd.readouterr()
-        code: object = 0
-        command = ["perftool", *map(str, arguments)]
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", command)
-            for name in ("XDG_CACHE_HOME", "NO_COLOR"):
-                patch.setenv(name, environment[name])
-            try:
-                main()
-            except SystemExit as end:
-                code = end.code
-        said, told = capfd.readouterr()
-        assert isinstance(code, int), code
-        return subprocess.CompletedProcess(command, code, said, told)
-
-    return run
-
-
-@pytest.fixture
 def no_duel() -> Iterator[None]:
     """Measure on the device meanwhile, so that commands leave their duel of half a minute out."""
     with hold(("CPU",)):
         yield
+
+
+@pytest.fixture(scope="session")
+def peaks(tmp_path_factory: pytest.TempPathFactory) -> PeaksMeasured:
+    """Return what the CPU can do at most, as far as half a second shows."""
+    log = tmp_path_factory.mktemp("peaks") / "log"
+    measured = ask_once(MeasurePeaks(device="CPU", seconds=0.5), log, 180)
+    assert isinstance(measured, PeaksMeasured), measured
+    return measured
+
+
+@pytest.fixture(scope="session")
+def known_peaks(
+    peaks: PeaksMeasured, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Know what the CPU can do at most, so that no command measures it for a quarter of a minute.
+
+    Also where that is disturbed by tests in another process, so that no command would keep it.
+    """
+    log = tmp_path_factory.mktemp("known_peaks") / "log"
+    probed = ask_once(Probe(devices=("CPU",)), log, 60)
+    assert isinstance(probed, Probed), probed
+    (cpu,) = probed.devices
+    assert isinstance(cpu, DeviceFound)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", environment["XDG_CACHE_HOME"])
+        keep(path_of(cpu, Policy().peak_seconds), peaks)
 
 
 @pytest.fixture(scope="session")

@@ -31,18 +31,18 @@ def test_help_names_every_command(perftool: Command) -> None:
         assert f"  {name} " in shown.stdout
 
 
-def test_devices_lists_the_cpu_and_what_the_missing_ones_need(perftool: Command) -> None:
+def test_devices_lists_the_cpu_and_what_the_missing_ones_need(perftool: Command, here: Command) -> None:
     shown = perftool("devices", "--json")
     assert shown.returncode == 0, shown.stderr
     found = {device["name"]: device for device in json.loads(shown.stdout)}
     assert found["CPU"]["type"] == "found"
     for device in found.values():
         assert device["type"] == "found" or "install" in device["advice"]
-    assert "CPU" in perftool("devices").stdout
+    assert "CPU" in here("devices").stdout
 
 
-def test_model_info_counts_the_published_figures(perftool: Command) -> None:
-    shown = perftool("model", "info", "googlenet-v4-tf", "--json", "--layers")
+def test_model_info_counts_the_published_figures(here: Command) -> None:
+    shown = here("model", "info", "googlenet-v4-tf", "--json", "--layers")
     assert shown.returncode == 0, shown.stderr
     figures = json.loads(shown.stdout)
     assert figures["weights"] == "reference weights"
@@ -55,8 +55,8 @@ def test_model_info_counts_the_published_figures(perftool: Command) -> None:
     assert "InceptionV4/Mixed_6b/Branch_1/Conv2d_0b_1x7" in names
 
 
-def test_model_info_works_on_a_file(perftool: Command, tiny: Path) -> None:
-    shown = perftool("model", "info", tiny, "--layers")
+def test_model_info_works_on_a_file(here: Command, tiny: Path) -> None:
+    shown = here("model", "info", tiny, "--layers")
     assert shown.returncode == 0, shown.stderr
     assert "conv2" in shown.stdout and "weights" not in shown.stdout.splitlines()[0]
 
@@ -72,26 +72,19 @@ def test_model_build_writes_an_ir_in_the_convention_asked_for(perftool: Command,
     assert sorted(path.name for path in target.parent.iterdir()) == ["model.bin", "model.xml"]
 
 
-def test_model_build_says_which_variables_are_missing(perftool: Command, tmp_path: Path) -> None:
+def test_model_build_says_which_variables_are_missing(here: Command, tmp_path: Path) -> None:
     import numpy as np
 
     np.savez(tmp_path / "few.npz", **{"InceptionV4/Logits/Logits/biases": np.zeros(1001, np.float32)})
-    done = perftool("model", "build", "googlenet-v4-tf", "--weights", tmp_path / "few.npz", "-o", "m.xml")
+    done = here("model", "build", "googlenet-v4-tf", "--weights", tmp_path / "few.npz", "-o", "m.xml")
     assert done.returncode == 3
     assert "few.npz" in one_line(done)
     assert "Conv2d_1a_3x3/weights" in one_line(done)
 
 
-@pytest.mark.usefixtures("no_duel")
-def test_quantize_writes_an_int8_file(perftool: Command, tiny: Path, tmp_path: Path) -> None:
-    target = tmp_path / "int8.xml"
-    done = perftool("quantize", tiny, "-o", target, "--calibration-images", 4)
-    assert done.returncode == 0, done.stderr
-    assert "FakeQuantize" in target.read_text()
-    assert target.with_suffix(".bin").exists()
-
-
-def test_accuracy_compares_precisions_in_pairs(perftool: Command, tiny: Path, labelled: Path) -> None:
+def test_accuracy_compares_precisions_in_pairs(
+    perftool: Command, here: Command, tiny: Path, labelled: Path
+) -> None:
     options = ("--dataset", labelled, "--calibration-images", 8, "--precision", "FP32,INT8")
     done = perftool("accuracy", tiny, *options, "--json")
     assert done.returncode == 0, done.stderr
@@ -99,16 +92,17 @@ def test_accuracy_compares_precisions_in_pairs(perftool: Command, tiny: Path, la
     assert rows["FP32"]["top1"] == 100.0
     assert rows["INT8"]["images"] == 32
     assert rows["INT8"]["drop_low"] <= rows["INT8"]["drop_pp"] <= rows["INT8"]["drop_high"]
-    shown = perftool("accuracy", tiny, *options)
+    shown = here("accuracy", tiny, *options)
     assert "top-1" in shown.stdout
 
 
-def test_a_finished_report_is_valid_json_of_the_documented_type(perftool: Command, tmp_path: Path) -> None:
-    missing = perftool("show", tmp_path)
+def test_a_finished_report_is_valid_json_of_the_documented_type(refused: Command, tmp_path: Path) -> None:
+    missing = refused("show", tmp_path)
     assert missing.returncode == 3
     assert "holds no run" in one_line(missing)
 
 
+@pytest.mark.device
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

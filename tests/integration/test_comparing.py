@@ -12,16 +12,16 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Finished = tuple[Path, "subprocess.CompletedProcess[str]"]
 
 
-def test_a_real_run_and_its_copy_are_the_same(perftool: Command, finished: Finished, tmp_path: Path) -> None:
+def test_a_real_run_and_its_copy_are_the_same(here: Command, finished: Finished, tmp_path: Path) -> None:
     run, _ = finished
     copy = shutil.copytree(run, tmp_path / "copy")
-    refused = perftool("compare", run, copy)
+    refused = here("compare", run, copy)
     assert refused.returncode == 2 and "are the same run" in one_line(refused)
     header, rest = (copy / "journal.jsonl").read_text().split("\n", 1)
     later = json.loads(header)
     later["created_ns"] += 1
     (copy / "journal.jsonl").write_text(f"{json.dumps(later)}\n{rest}")
-    done = perftool("compare", run, copy, "--fail-on-regression", "1%", "--json")
+    done = here("compare", run, copy, "--fail-on-regression", "1%", "--json")
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(done.stdout)["comparisons"]
     measured = [each for each in found["configurations"] if each["shifts"]]
@@ -36,18 +36,16 @@ def test_a_real_run_and_its_copy_are_the_same(perftool: Command, finished: Finis
     ]
 
 
-def test_a_real_run_of_another_machine_is_refused(
-    perftool: Command, finished: Finished, tmp_path: Path
-) -> None:
+def test_a_real_run_of_another_machine_is_refused(here: Command, finished: Finished, tmp_path: Path) -> None:
     run, _ = finished
     copy = shutil.copytree(run, tmp_path / "copy")
     header, rest = (copy / "journal.jsonl").read_text().split("\n", 1)
     edited = json.loads(header)
     edited["host"]["cpu"] = "Another CPU"
     (copy / "journal.jsonl").write_text(f"{json.dumps(edited)}\n{rest}")
-    refused = perftool("compare", run, copy, "--fail-on-regression", "1%")
+    refused = here("compare", run, copy, "--fail-on-regression", "1%")
     assert refused.returncode == 2
     assert "is Another CPU" in one_line(refused)
-    both = perftool("history", tmp_path, "--json", "--to", tmp_path / "plots")
+    both = here("history", tmp_path, "--json", "--to", tmp_path / "plots")
     assert both.returncode == 0, both.stderr
     assert (tmp_path / "plots" / "history.png").exists()

@@ -72,10 +72,10 @@ def test_onnx_answers_as_before_from_plain_pixels(
         assert np.abs(converted(**changes) - expected).max() > 1e-3, changes
 
 
-def test_the_command_says_what_the_file_takes_and_gives(perftool: Command, tmp_path: Path) -> None:
+def test_the_command_says_what_the_file_takes_and_gives(here: Command, tmp_path: Path) -> None:
     source = onnx_models.write_small(tmp_path / "m.onnx", shape=("N", 32, 32, 3))
     target = tmp_path / "new" / "m.xml"
-    done = perftool(
+    done = here(
         *("model", "convert", source, "-o", target, "--mean", "127.5", "--scale", "127.5", "--color", "RGB")
     )
     assert done.returncode == 0, done.stderr
@@ -85,7 +85,7 @@ def test_the_command_says_what_the_file_takes_and_gives(perftool: Command, tmp_p
     ]
     assert not done.stderr
     assert sorted(path.name for path in target.parent.iterdir()) == ["m.bin", "m.xml"]
-    again = perftool("model", "convert", target, "-o", target, "--json")
+    again = here("model", "convert", target, "-o", target, "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["assumed"]
     assert "taken as it is: NCHW f32, BGR 0..255; state --mean, --scale or --color" in again.stderr
@@ -101,24 +101,24 @@ def test_weights_stay_in_full_precision(tmp_path: Path) -> None:
     assert "f16" not in kinds
 
 
-def test_a_built_in_model_is_converted_from_its_name(perftool: Command, tmp_path: Path) -> None:
-    done = perftool("model", "convert", "googlenet-v4-tf", "-o", tmp_path / "m.xml")
+def test_a_built_in_model_is_converted_from_its_name(here: Command, tmp_path: Path) -> None:
+    done = here("model", "convert", "googlenet-v4-tf", "-o", tmp_path / "m.xml")
     assert done.returncode == 0, done.stderr
     assert "(built in, reference weights)" in done.stdout
     assert "data f32 [1,3,299,299] NCHW, BGR 0..255 -> InceptionV4/Logits/Predictions [1,1001]" in done.stdout
     assert not done.stderr
 
 
-def test_an_original_ir_is_recognised(perftool: Command, tmp_path: Path) -> None:
+def test_an_original_ir_is_recognised(here: Command, tmp_path: Path) -> None:
     original, target = tmp_path / "original.xml", tmp_path / "m.xml"
-    built = perftool("model", "build", "googlenet-v4-tf", "-o", original, "--convention", "original")
+    built = here("model", "build", "googlenet-v4-tf", "-o", original, "--convention", "original")
     assert built.returncode == 0, built.stderr
-    done = perftool("model", "convert", original, "-o", target)
+    done = here("model", "convert", original, "-o", target)
     assert done.returncode == 0, done.stderr
     assert "data f32 [1,3,299,299] NCHW, BGR 0..255 -> InceptionV4/Logits/Predictions" in done.stdout
     assert "RGB, (x - 127.5) / 127.5 (recognised as googlenet-v4-tf)" in done.stdout
     assert not done.stderr
-    compared = perftool("model", "verify", target, "googlenet-v4-tf", "--images", 2, "--json")
+    compared = here("model", "verify", target, "googlenet-v4-tf", "--images", 2, "--json")
     assert compared.returncode == 0, compared.stderr
     assert json.loads(compared.stdout)["max_difference"] < 1e-6
 
@@ -181,16 +181,16 @@ def test_feeding_options_do_not_go_with_a_built_in_model(refused: Command, tmp_p
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["mobilenet_v1_0.5_160_quant", "mobilenet_v1_0.25_128_quant"])
 def test_real_tflite_models_agree_with_what_is_made_of_them(
-    perftool: Command, real_data: Path, tmp_path: Path, name: str
+    here: Command, real_data: Path, tmp_path: Path, name: str
 ) -> None:
     source = real_data / "tflite" / f"{name}.tflite"
     for options, ports in (([], "input u8 [1,"), (["--color", "RGB"], "input f32 [1,3,")):
         target = tmp_path / "m.xml"
-        done = perftool("model", "convert", source, "-o", target, *options)
+        done = here("model", "convert", source, "-o", target, *options)
         assert done.returncode == 0, done.stderr
         assert ports in done.stdout
-        compared = perftool(
-            *("model", "verify", source, target, "--dataset", real_data / "images", "--json"),
+        compared = here(
+            *("model", "verify", source, target, "--dataset", real_data / "images", "--images", 32, "--json"),
             *("--max-difference", 0, "--min-agreement", 100),
         )
         assert compared.returncode == 0, compared.stderr

@@ -27,6 +27,8 @@ from perftool.spec import Explicit
 from perftool.sweep.peaks import keep, path_of, peaks_of
 from perftool.sweep.store import read
 
+pytestmark = pytest.mark.device
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SECONDS = 0.5
@@ -42,16 +44,6 @@ def capabilities() -> frozenset[str]:
 CPU = DeviceFound(name="CPU", full_name="this CPU", capabilities=(), streams=None, properties=())
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> PeaksMeasured:
-    folder = tmp_path_factory.mktemp("peaks")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        answer = peaks_of(CPU, SECONDS, folder / "log")
-    assert isinstance(answer, PeaksMeasured), answer
-    return answer
-
-
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeviceFound:
     """Return the CPU, with an empty cache of its own."""
@@ -60,19 +52,19 @@ def device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DeviceFound:
 
 
 def test_every_precision_that_the_device_lists_is_measured_by_both_kernels(
-    found: PeaksMeasured, capabilities: frozenset[str]
+    peaks: PeaksMeasured, capabilities: frozenset[str]
 ) -> None:
-    asked = {(one.kernel, one.precision) for one in found.peaks}
+    asked = {(one.kernel, one.precision) for one in peaks.peaks}
     wanted = {name for name, (capability, _) in bench.ASKED.items() if capability in capabilities} | {"f32"}
     assert asked == {(kind, name) for kind in CHAINS for name in wanted} | {("memory", "")}
-    for one in found.peaks:
+    for one in peaks.peaks:
         assert len(one.times_ns) == bench.BURSTS
         assert all(burst and min(burst) > 0 for burst in one.times_ns)
         assert one.work > 0
 
 
-def test_the_ceilings_are_in_the_order_of_the_precisions(found: PeaksMeasured) -> None:
-    limits = roofline(found)
+def test_the_ceilings_are_in_the_order_of_the_precisions(peaks: PeaksMeasured) -> None:
+    limits = roofline(peaks)
     ceilings = {one.precision: one.gflops.point for one in limits.ceilings}
     assert ceilings["f32"] > 1 and limits.bandwidth_gb_s.point > 0.1
     if "avx512_vnni" in Path("/proc/cpuinfo").read_text():
@@ -81,12 +73,12 @@ def test_the_ceilings_are_in_the_order_of_the_precisions(found: PeaksMeasured) -
 
 @pytest.mark.parametrize("kind", CHAINS)
 def test_int8_ceilings_come_from_int8_kernels(
-    found: PeaksMeasured, kind: str, capabilities: frozenset[str]
+    peaks: PeaksMeasured, kind: str, capabilities: frozenset[str]
 ) -> None:
     if "INT8" not in capabilities:
         pytest.skip("this CPU lists no INT8")
-    assert {one.executed for one in found.peaks if (one.kernel, one.precision) == (kind, "int8")} == {"int8"}
-    assert {one.executed for one in found.peaks if (one.kernel, one.precision) == (kind, "f32")} == {"f32"}
+    assert {one.executed for one in peaks.peaks if (one.kernel, one.precision) == (kind, "int8")} == {"int8"}
+    assert {one.executed for one in peaks.peaks if (one.kernel, one.precision) == (kind, "f32")} == {"f32"}
 
 
 @pytest.mark.parametrize("kind", CHAINS)
@@ -112,9 +104,9 @@ def test_a_device_that_is_not_there_is_a_failure_that_names_it(tmp_path: Path) -
 
 
 def test_what_was_measured_is_not_measured_again(
-    device: DeviceFound, found: PeaksMeasured, tmp_path: Path
+    device: DeviceFound, peaks: PeaksMeasured, tmp_path: Path
 ) -> None:
-    quiet = msgspec.structs.replace(found, conditions=QUIET)
+    quiet = msgspec.structs.replace(peaks, conditions=QUIET)
     keep(path_of(device, SECONDS), quiet)
     nowhere = tmp_path / "no folder" / "log"  # No child could be started with it.
     assert peaks_of(device, SECONDS, nowhere) == quiet
@@ -126,13 +118,13 @@ def test_what_was_measured_is_not_measured_again(
 
 @pytest.mark.parametrize("damage", ["", "{", '{"type": "peaks_measured"}', "\udcff", "old", "empty"])
 def test_a_damaged_or_old_file_counts_as_none(
-    device: DeviceFound, found: PeaksMeasured, tmp_path: Path, damage: str
+    device: DeviceFound, peaks: PeaksMeasured, tmp_path: Path, damage: str
 ) -> None:
     path = path_of(device, SECONDS)
-    keep(path, found)
+    keep(path, peaks)
     odd = {
-        "old": msgspec.json.encode(msgspec.structs.replace(found, measured_ns=1)),
-        "empty": msgspec.json.encode(msgspec.structs.replace(found, peaks=())),
+        "old": msgspec.json.encode(msgspec.structs.replace(peaks, measured_ns=1)),
+        "empty": msgspec.json.encode(msgspec.structs.replace(peaks, peaks=())),
     }
     path.write_bytes(odd.get(damage, damage.encode("utf-8", "surrogateescape")))
     with pytest.raises(FileNotFoundError):
@@ -172,7 +164,7 @@ def test_disturbed_peaks_are_used_and_not_kept(device: DeviceFound, tmp_path: Pa
 
 
 def test_a_sweep_measures_once_and_shows_what_it_means(
-    finished: tuple[Path, "subprocess.CompletedProcess[str]"], perftool: Command
+    finished: tuple[Path, "subprocess.CompletedProcess[str]"], here: Command
 ) -> None:
     folder, done = finished
     run = read(folder)
@@ -186,7 +178,7 @@ def test_a_sweep_measures_once_and_shows_what_it_means(
     assert all(one["of_limit"]["low"] <= one["of_limit"]["point"] for one in everything if one["of_limit"])
     assert "of limit" in done.stdout and "limits of CPU" in done.stdout
     assert (folder / "plots" / "roofline.png").stat().st_size > 0
-    chosen = perftool("recommend", folder, "--limit", "of_limit >= 0.001 %", "--json")
+    chosen = here("recommend", folder, "--limit", "of_limit >= 0.001 %", "--json")
     assert chosen.returncode == 0, chosen.stderr
 
 

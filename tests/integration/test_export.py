@@ -63,10 +63,10 @@ def scores_of(folder: Path, image: Path) -> Any:
 
 @pytest.mark.parametrize("id", ["cpu-fp32-b1-s1", "cpu-int8-b4-sauto"])
 def test_run_py_classifies_without_perftool(
-    perftool: Command, finished: Finished, labelled: Path, tmp_path: Path, id: str
+    here: Command, finished: Finished, labelled: Path, tmp_path: Path, id: str
 ) -> None:
     target = tmp_path / "new" / "deployed"
-    done = perftool("export", finished[0], "--to", target, "--format", "openvino", "--config", id)
+    done = here("export", finished[0], "--to", target, "--format", "openvino", "--config", id)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in target.iterdir()} == OPENVINO
     assert [path.name for path in target.parent.iterdir()] == ["deployed"]
@@ -88,8 +88,8 @@ def test_the_blocker_blocks(tmp_path: Path) -> None:
     assert "ModuleNotFoundError" in run_isolated(tmp_path / "p.py").stderr
 
 
-def test_run_py_says_what_it_wants(perftool: Command, finished: Finished, tmp_path: Path) -> None:
-    perftool("export", finished[0], "--to", tmp_path / "d", "-f", "openvino", "--config", "cpu-fp32-b1-s1")
+def test_run_py_says_what_it_wants(here: Command, finished: Finished, tmp_path: Path) -> None:
+    here("export", finished[0], "--to", tmp_path / "d", "-f", "openvino", "--config", "cpu-fp32-b1-s1")
     for arguments in ([], [tmp_path / "missing.png"]):
         shown = run_isolated(tmp_path / "d" / "run.py", *arguments)
         assert shown.returncode == 1
@@ -97,10 +97,10 @@ def test_run_py_says_what_it_wants(perftool: Command, finished: Finished, tmp_pa
 
 
 def test_a_model_of_another_batch_keeps_weights_and_element_types(
-    perftool: Command, finished: Finished, tmp_path: Path
+    here: Command, finished: Finished, tmp_path: Path
 ) -> None:
     for id in ("cpu-int8-b1-s1", "cpu-int8-b4-sauto"):
-        perftool("export", finished[0], "--to", tmp_path / id, "-f", "openvino", "--config", id)
+        here("export", finished[0], "--to", tmp_path / id, "-f", "openvino", "--config", id)
     one, four = (
         ov.Core().read_model(tmp_path / id / "model.xml") for id in ("cpu-int8-b1-s1", "cpu-int8-b4-sauto")
     )
@@ -114,14 +114,12 @@ def test_a_model_of_another_batch_keeps_weights_and_element_types(
     assert constants(one) == constants(four)
 
 
-def test_benchmark_app_takes_the_files(perftool: Command, finished: Finished, tmp_path: Path) -> None:
+def test_benchmark_app_takes_the_files(here: Command, finished: Finished, tmp_path: Path) -> None:
     program = Path(sys.executable).parent / "benchmark_app"
     if not program.exists():
         pytest.skip("benchmark_app is not installed beside this Python")
     target = tmp_path / "b"
-    done = perftool(
-        "export", finished[0], "--to", target, "-f", "benchmark_app", "--config", "cpu-int8-b4-sauto"
-    )
+    done = here("export", finished[0], "--to", target, "-f", "benchmark_app", "--config", "cpu-int8-b4-sauto")
     assert done.returncode == 0, done.stderr
     words = shlex.split((target / "command.txt").read_text())
     words[0], words[words.index("-t") + 1] = str(program), "1"
@@ -136,10 +134,10 @@ def test_benchmark_app_takes_the_files(perftool: Command, finished: Finished, tm
 
 @pytest.mark.parametrize("format", ["ovms", "triton"])
 def test_a_servers_repository_holds_a_model_that_compiles(
-    perftool: Command, finished: Finished, tmp_path: Path, format: str
+    here: Command, finished: Finished, tmp_path: Path, format: str
 ) -> None:
     target = tmp_path / format
-    done = perftool("export", finished[0], "--to", target, "-f", format, "--config", "cpu-int8-b4-sauto")
+    done = here("export", finished[0], "--to", target, "-f", format, "--config", "cpu-int8-b4-sauto")
     assert done.returncode == 0, done.stderr
     model = ov.Core().read_model(target / "tiny" / "1" / "model.xml")
     assert list(model.input(0).shape) == [4, 3, 32, 32]
@@ -149,10 +147,10 @@ def test_a_servers_repository_holds_a_model_that_compiles(
 
 
 def test_without_an_id_the_recommended_one_is_exported(
-    perftool: Command, finished: Finished, tmp_path: Path
+    here: Command, finished: Finished, tmp_path: Path
 ) -> None:
-    recommended = json.loads(perftool("show", finished[0], "--json").stdout)["recommendation"]
-    done = perftool("export", finished[0], "--to", tmp_path / "d", "-f", "openvino", "--json")
+    recommended = json.loads(here("show", finished[0], "--json").stdout)["recommendation"]
+    done = here("export", finished[0], "--to", tmp_path / "d", "-f", "openvino", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["configuration"] == recommended["id"]
@@ -162,8 +160,8 @@ def test_without_an_id_the_recommended_one_is_exported(
     )
 
 
-def test_a_baseline_can_be_exported(perftool: Command, finished: Finished, tmp_path: Path) -> None:
-    done = perftool(
+def test_a_baseline_can_be_exported(here: Command, finished: Finished, tmp_path: Path) -> None:
+    done = here(
         "export", finished[0], "--to", tmp_path / "d", "-f", "openvino", "--config", "cpu-baseline-latency"
     )
     assert done.returncode == 0, done.stderr
@@ -181,34 +179,34 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_folder_that_holds_files_takes_force_and_foreign_files_are_never_removed(
-    perftool: Command, finished: Finished, tmp_path: Path
+    here: Command, finished: Finished, tmp_path: Path
 ) -> None:
     target = tmp_path / "d"
     export = ("export", finished[0], "--to", target, "--config", "cpu-fp32-b1-s1", "-f")
-    assert perftool(*export, "ovms").returncode == 0
+    assert here(*export, "ovms").returncode == 0
     before = contents(target)
-    refused = perftool(*export, "openvino")
+    refused = here(*export, "openvino")
     assert refused.returncode == 2 and "--force" in one_line(refused)
     assert contents(target) == before
-    assert perftool(*export, "openvino", "--force").returncode == 0
+    assert here(*export, "openvino", "--force").returncode == 0
     assert contents(target).keys() == OPENVINO
     (target / "thesis.txt").write_text("years of work")
     before = contents(target)
-    refused = perftool(*export, "ovms", "--force")
+    refused = here(*export, "ovms", "--force")
     assert refused.returncode == 2 and "thesis.txt" in one_line(refused)
     assert contents(target) == before
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
 
 
 def test_an_empty_folder_is_filled_and_a_file_is_refused(
-    perftool: Command, finished: Finished, tmp_path: Path
+    here: Command, finished: Finished, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     export = ("export", finished[0], "-f", "openvino", "--config", "cpu-fp32-b1-s1", "--to")
-    assert perftool(*export, tmp_path / "empty").returncode == 0
+    assert here(*export, tmp_path / "empty").returncode == 0
     assert (tmp_path / "empty" / "run.py").exists()
-    refused = perftool(*export, tmp_path / "file", "--force")
+    refused = here(*export, tmp_path / "file", "--force")
     assert refused.returncode == 2 and "no folder" in one_line(refused)
 
 
@@ -280,7 +278,7 @@ def test_a_full_disk_gets_one_line_and_leaves_nothing(
 # ---------------------------------------------------------------- bad input
 
 
-def test_bad_input_gets_one_line(perftool: Command, finished: Finished, tmp_path: Path) -> None:
+def test_bad_input_gets_one_line(here: Command, finished: Finished, tmp_path: Path) -> None:
     target = tmp_path / "d"
     cases: list[tuple[tuple[object, ...], int, str]] = [
         ((tmp_path / "nowhere",), 3, "holds no run"),
@@ -288,34 +286,32 @@ def test_bad_input_gets_one_line(perftool: Command, finished: Finished, tmp_path
         ((finished[0], "--config", "cpu-int8-b4-s64"), 3, "streams"),
     ]
     for arguments, code, words in cases:
-        done = perftool("export", *arguments, "--to", target, "-f", "openvino")
+        done = here("export", *arguments, "--to", target, "-f", "openvino")
         assert done.returncode == code, done.stderr
         assert words in one_line(done)
         assert list(tmp_path.iterdir()) == []
-    assert perftool("export", finished[0], "--to", target, "-f", "zip").returncode == 2
+    assert here("export", finished[0], "--to", target, "-f", "zip").returncode == 2
 
 
-def test_where_nothing_passes_nothing_is_written(
-    perftool: Command, finished: Finished, tmp_path: Path
-) -> None:
+def test_where_nothing_passes_nothing_is_written(here: Command, finished: Finished, tmp_path: Path) -> None:
     lines = (finished[0] / "journal.jsonl").read_text().splitlines(keepends=True)
     header = json.loads(lines[0])
     header["profile"]["limits"]["latency_ms"] = 1e-6
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "journal.jsonl").write_text("".join([json.dumps(header) + "\n", *lines[1:]]))
-    done = perftool("export", tmp_path / "run", "--to", tmp_path / "d", "-f", "openvino")
+    done = here("export", tmp_path / "run", "--to", tmp_path / "d", "-f", "openvino")
     assert done.returncode == 4
     assert "nearest" in one_line(done)
     assert not (tmp_path / "d").exists()
 
 
 def test_a_model_file_that_left_the_cache_is_said_with_how_to_make_it_again(
-    perftool: Command, finished: Finished, environment: dict[str, str], tmp_path: Path
+    here: Command, finished: Finished, environment: dict[str, str], tmp_path: Path
 ) -> None:
     models = Path(environment["XDG_CACHE_HOME"]) / "perftool" / "models"
     models.rename(models.with_name("away"))
     try:
-        done = perftool("export", finished[0], "--to", tmp_path / "d", "-f", "openvino")
+        done = here("export", finished[0], "--to", tmp_path / "d", "-f", "openvino")
     finally:
         models.with_name("away").rename(models)
     assert done.returncode == 3

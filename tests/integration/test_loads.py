@@ -15,6 +15,8 @@ from perftool.record import Compiled, Offered, Visited
 from perftool.spec import Closed, EndToEnd
 from perftool.sweep.store import read
 
+pytestmark = pytest.mark.device
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PROFILE = """
@@ -32,8 +34,9 @@ visit_seconds = 0.05
 warmup_ceiling_seconds = 0.2
 extra_visits = 8
 confirm_rounds = 0
+layer_seconds = 0
 peak_seconds = 0
-open_shares = [0.02, 0.05]
+open_shares = [0.005, 0.01]
 open_arrivals = 25
 
 [accuracy]
@@ -57,6 +60,8 @@ rounds = 1
 visit_seconds = 0.0001
 warmup_ceiling_seconds = 0.1
 confirm_rounds = 0
+layer_seconds = 0
+peak_seconds = 0
 """
 
 
@@ -134,9 +139,9 @@ def test_open_load_is_offered_at_shares_of_the_throughput_and_charges_from_the_a
 
 
 def test_recommend_ranks_by_the_rate_under_a_bound(
-    swept: tuple[Path, "subprocess.CompletedProcess[str]"], perftool: Command
+    swept: tuple[Path, "subprocess.CompletedProcess[str]"], here: Command
 ) -> None:
-    generous = perftool(
+    generous = here(
         *("recommend", swept[0], "--slo-ms", 10_000, "--percentile", 95),
         *("--max-accuracy-drop", "inf", "--json"),
     )
@@ -144,10 +149,10 @@ def test_recommend_ranks_by_the_rate_under_a_bound(
     found = json.loads(generous.stdout)["recommendation"]
     assert found["objective"] == "rate"
     assert "rate that holds p95 <= 10000 ms" in found["reason"]
-    tight = perftool("recommend", swept[0], "--slo-ms", 0.0001, "--max-accuracy-drop", "inf")
+    tight = here("recommend", swept[0], "--slo-ms", 0.0001, "--max-accuracy-drop", "inf")
     assert tight.returncode == 4
     assert "misses the bound" in one_line(tight)
-    rare = perftool("recommend", swept[0], "--slo-ms", 10, "--percentile", 99, "--max-accuracy-drop", "inf")
+    rare = here("recommend", swept[0], "--slo-ms", 10, "--percentile", 99, "--max-accuracy-drop", "inf")
     assert rare.returncode == 4
     assert "p99 not measurable" in one_line(rare)
 
@@ -193,10 +198,10 @@ def test_a_percentile_is_carried_when_asked_for(
     assert result["latency_ms"]["p90"] is not None
 
 
-def test_the_rate_needs_its_bound(perftool: Command, tiny: Path, tmp_path: Path) -> None:
-    done = perftool("sweep", tiny, "--objective", "rate", "--out", tmp_path / "run")
+def test_the_rate_needs_its_bound(here: Command, tiny: Path, tmp_path: Path) -> None:
+    done = here("sweep", tiny, "--objective", "rate", "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "slo_ms" in one_line(done)
-    both = perftool("recommend", tmp_path, "--objective", "latency", "--slo-ms", 10)
+    both = here("recommend", tmp_path, "--objective", "latency", "--slo-ms", 10)
     assert both.returncode == 2
     assert "--slo-ms" in one_line(both)

@@ -24,6 +24,8 @@ from perftool.spec import Configuration, Explicit, ModelFile, Precision, Synthet
 from perftool.sweep.layering import time_layers as time_in_child
 from perftool.sweep.store import read
 
+pytestmark = [pytest.mark.device, pytest.mark.usefixtures("known_peaks")]
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 IMAGES = SyntheticImages(part="calibration", count=8)
@@ -80,6 +82,11 @@ def int8(files: dict[WeightFormat, Path]) -> LayersTimed:
     return timed(files, "INT8", "int8")
 
 
+@pytest.fixture(scope="module")
+def fp32(files: dict[WeightFormat, Path]) -> LayersTimed:
+    return timed(files, "FP32", "fp32")
+
+
 def test_convolutions_of_an_int8_file_run_as_int8_kernels(int8: LayersTimed) -> None:
     convolutions = [one for one in int8.layers if one.type == "Convolution"]
     assert {name for one in convolutions for name in one.originals} >= {"conv1", "conv2", "conv3"}
@@ -117,16 +124,13 @@ def test_an_fp16_file_runs_in_no_f16_kernel_where_the_cpu_has_none(files: dict[W
     assert any("FP16 was asked for" in one.reason for one in layer_profile(found).advice)
 
 
-def test_all_operations_of_the_model_are_found_in_its_kernels(
-    files: dict[WeightFormat, Path], int8: LayersTimed
-) -> None:
-    plain = timed(files, "FP32", "fp32")
+def test_all_operations_of_the_model_are_found_in_its_kernels(fp32: LayersTimed, int8: LayersTimed) -> None:
     multiplying = ("conv1", "conv2", "conv3", "logits")
-    for record in (plain, int8):
+    for record in (fp32, int8):
         work = {name: one.flops for one in record.layers for name in one.originals if name in multiplying}
         assert set(work) == set(multiplying) and all(work.values())
     quantized = sum(one.flops for one in int8.layers)
-    assert quantized == pytest.approx(sum(one.flops for one in plain.layers), rel=0.02)
+    assert quantized == pytest.approx(sum(one.flops for one in fp32.layers), rel=0.02)
 
 
 def test_streams_run_side_by_side_and_requests_do_not_queue(files: dict[WeightFormat, Path]) -> None:
@@ -136,19 +140,18 @@ def test_streams_run_side_by_side_and_requests_do_not_queue(files: dict[WeightFo
     assert 0.1 < profile.sum_ms.point / profile.counted_ms.point < 1.1
 
 
-def test_a_batch_is_timed_whole(files: dict[WeightFormat, Path]) -> None:
-    one, four = timed(files, "FP32", "fp32"), timed(files, "FP32", "fp32", batch=4)
-    assert sum(layer.flops for layer in four.layers) == 4 * sum(layer.flops for layer in one.layers)
-    assert layer_profile(four).sum_ms.point > 2 * layer_profile(one).sum_ms.point
+def test_a_batch_is_timed_whole(files: dict[WeightFormat, Path], fp32: LayersTimed) -> None:
+    four = timed(files, "FP32", "fp32", batch=4)
+    assert sum(layer.flops for layer in four.layers) == 4 * sum(layer.flops for layer in fp32.layers)
+    assert layer_profile(four).sum_ms.point > 2 * layer_profile(fp32).sum_ms.point
 
 
 def test_bursts_may_last_longer_than_a_child_may_be_silent(
-    files: dict[WeightFormat, Path], tmp_path: Path
+    files: dict[WeightFormat, Path], fp32: LayersTimed, tmp_path: Path
 ) -> None:
-    configuration = timed(files, "FP32", "fp32").configuration
     seconds, stall = 6.0, 1.0  # Two bursts are a quarter of the former.
     found = time_in_child(
-        configuration, files["fp32"], IMAGES, seconds, tmp_path / "log", stall, lambda _: None
+        fp32.configuration, files["fp32"], IMAGES, seconds, tmp_path / "log", stall, lambda _: None
     )
     assert isinstance(found, LayersTimed), found
 
@@ -200,17 +203,17 @@ def test_the_command_shows_tables(perftool: Command, files: dict[WeightFormat, P
     ],
 )
 def test_what_cannot_be_profiled_is_one_line(
-    perftool: Command, files: dict[WeightFormat, Path], arguments: tuple[str, ...], code: int, said: str
+    refused: Command, files: dict[WeightFormat, Path], arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    done = perftool("profile", files["fp32"], *arguments)
+    done = refused("profile", files["fp32"], *arguments)
     assert done.returncode == code, done.stderr
     assert said in one_line(done)
 
 
 def test_a_model_that_comes_quantized_is_not_compared_with_itself(
-    perftool: Command, files: dict[WeightFormat, Path]
+    refused: Command, files: dict[WeightFormat, Path]
 ) -> None:
-    done = perftool("profile", files["int8"], "--precision", "INT8", "--against", "FP32", "--seconds", 0.3)
+    done = refused("profile", files["int8"], "--precision", "INT8", "--against", "FP32", "--seconds", 0.3)
     assert done.returncode == 2, done.stderr
     assert "FP32: the model comes quantized" in one_line(done)
 
@@ -248,10 +251,9 @@ search = "grid"
 precisions = ["FP32", "INT8"]
 
 [policy]
-rounds = 6
+rounds = 1
 visit_seconds = 0.05
-warmup_ceiling_seconds = 0.5
-confirm_rounds = 0
+warmup_ceiling_seconds = 0.2
 layer_seconds = 0.2
 
 [accuracy]

@@ -11,9 +11,30 @@ from perftool.record import Offered, Visited
 from perftool.spec import EndToEnd
 from perftool.sweep.store import read
 
-pytestmark = pytest.mark.real_data
+pytestmark = [pytest.mark.device, pytest.mark.real_data]
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+PROFILE = """
+name = "real-loads"
+search = "grid"
+loads = ["closed", "end_to_end"]
+
+[[grids]]
+precisions = ["FP32"]
+streams = [1]
+
+[policy]
+rounds = 1
+visit_seconds = 1.0
+warmup_ceiling_seconds = 2.0
+extra_visits = 6
+layer_seconds = 0
+peak_seconds = 0
+
+[accuracy]
+dataset = { calibration = 1, evaluation = 8 }
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +46,9 @@ def model(real_data: Path) -> tuple[object, ...]:
 def test_an_application_gets_most_of_what_inference_alone_gives(
     perftool: Command, model: tuple[object, ...], tmp_path: Path
 ) -> None:
+    (tmp_path / "profile.toml").write_text(PROFILE)
     done = perftool(
-        *("sweep", *model, "--precision", "FP32", "--batch", 1, "--streams", 1, "--rounds", 1),
-        *("--load", "closed,end_to_end", "--evaluation-images", 8, "--out", tmp_path / "run", "--json"),
+        "sweep", *model, "--profile", tmp_path / "profile.toml", "--out", tmp_path / "run", "--json"
     )
     assert done.returncode == 0, done.stderr
     visits = [entry.record for entry in read(tmp_path / "run").entries if isinstance(entry.record, Visited)]

@@ -12,6 +12,8 @@ from perftool.journal import Proposed, Raced, Twin
 from perftool.record import Visited
 from perftool.sweep.store import read
 
+pytestmark = pytest.mark.device
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 RACE = """
@@ -30,6 +32,7 @@ scout_seconds = 0.02
 warmup_ceiling_seconds = 0.1
 extra_visits = 0
 confirm_rounds = 0
+layer_seconds = 0
 peak_seconds = 0
 
 [limits]
@@ -68,7 +71,7 @@ def test_a_race_drops_with_reasons_and_measures_what_is_the_same_once(
 
 
 def test_a_search_by_proposals_visits_what_it_proposes_beginning_with_the_hints(
-    perftool: Command, tiny: Path, tmp_path: Path
+    perftool: Command, here: Command, tiny: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("optuna", reason="the extra `search` is not installed")
     profile = tmp_path / "race.toml"
@@ -85,5 +88,5 @@ def test_a_search_by_proposals_visits_what_it_proposes_beginning_with_the_hints(
     asked = {one.configuration for one in proposed}
     assert len(asked - twins) == 2
     assert visited - {"cpu-baseline-latency", "cpu-baseline-throughput"} == asked - twins
-    table = perftool("show", folder)
+    table = here("show", folder)
     assert f"not among the {len(asked)} configurations that the search" in " ".join(table.stdout.split())

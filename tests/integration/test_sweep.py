@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from perftool.journal import Finished, Focused, Run
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
+
+pytestmark = pytest.mark.device
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -59,6 +62,32 @@ layer_seconds = 0
 peak_seconds = 0
 """
 
+ONE_ROUND = """
+name = "one-round"
+search = "grid"
+
+[[grids]]
+
+[policy]
+rounds = 1
+visit_seconds = 0.05
+warmup_ceiling_seconds = 0.2
+layer_seconds = 0
+peak_seconds = 0
+
+[accuracy]
+synthetic = { calibration = 1, evaluation = 4 }
+dataset = { calibration = 1, evaluation = 39 }
+"""
+
+
+@pytest.fixture
+def one_round(tmp_path: Path) -> Path:
+    """Return a profile of a sweep that is over as soon as can be."""
+    path = tmp_path / "one-round.toml"
+    path.write_text(ONE_ROUND)
+    return path
+
 
 def started(
     tiny: Path, folder: Path, environment: dict[str, str], *options: object
@@ -88,6 +117,18 @@ def started(
             return process
         time.sleep(0.1)
     raise AssertionError(f"the sweep did not get going: {process.communicate(timeout=10)}")
+
+
+@pytest.fixture(scope="module")
+def killed(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the folder of a sweep that was killed, and its model's file; who changes either copies it."""
+    place = tmp_path_factory.mktemp("killed")
+    model, folder = write_tiny_model(place / "model.xml"), place / "run"
+    process = started(model, folder, environment)
+    process.kill()
+    process.communicate()
+    assert_no_child_left(read(folder))
+    return folder, model
 
 
 def chosen_by(run: Run) -> Run:
@@ -166,9 +207,9 @@ def test_what_is_recommended_was_measured_again(
 
 
 def test_the_json_has_the_documented_keys(
-    finished: tuple[Path, "subprocess.CompletedProcess[str]"], perftool: Command
+    finished: tuple[Path, "subprocess.CompletedProcess[str]"], here: Command
 ) -> None:
-    shown = perftool("show", finished[0], "--json")
+    shown = here("show", finished[0], "--json")
     assert shown.returncode == 0, shown.stderr
     document = json.loads(shown.stdout)
     assert document == json.loads((finished[0] / "results.json").read_text())
@@ -216,23 +257,23 @@ def test_a_second_sweep_quantizes_nothing(
 
 
 def test_recommend_keeps_limits_and_says_why_not(
-    finished: tuple[Path, "subprocess.CompletedProcess[str]"], perftool: Command
+    finished: tuple[Path, "subprocess.CompletedProcess[str]"], here: Command
 ) -> None:
-    loose = perftool("recommend", finished[0], "--max-accuracy-drop", "inf", "--json")
+    loose = here("recommend", finished[0], "--max-accuracy-drop", "inf", "--json")
     assert loose.returncode == 0, loose.stderr
-    tight = perftool("recommend", finished[0], "--max-latency-ms", "0.000001")
+    tight = here("recommend", finished[0], "--max-latency-ms", "0.000001")
     assert tight.returncode == 4
     assert "nearest" in one_line(tight)
     assert "0.000001 ms" in tight.stdout + tight.stderr or "1e-06 ms" in tight.stdout + tight.stderr
-    memory = perftool("recommend", finished[0], "--max-memory-mb", "1", "--json")
+    memory = here("recommend", finished[0], "--max-memory-mb", "1", "--json")
     assert memory.returncode == 4
     assert json.loads(memory.stdout)["recommendation"]["id"] is None
 
 
 def test_report_writes_the_same_again(
-    finished: tuple[Path, "subprocess.CompletedProcess[str]"], perftool: Command, tmp_path: Path
+    finished: tuple[Path, "subprocess.CompletedProcess[str]"], here: Command, tmp_path: Path
 ) -> None:
-    done = perftool("report", finished[0], "--to", tmp_path)
+    done = here("report", finished[0], "--to", tmp_path)
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
         assert Path(line).stat().st_size > 0
@@ -240,12 +281,10 @@ def test_report_writes_the_same_again(
 
 
 def test_a_killed_sweep_leaves_no_child_and_resumes_with_what_is_left(
-    perftool: Command, tiny: Path, environment: dict[str, str], tmp_path: Path
+    perftool: Command, killed: tuple[Path, Path], tmp_path: Path
 ) -> None:
     folder = tmp_path / "killed"
-    process = started(tiny, folder, environment)
-    process.kill()
-    process.communicate()
+    shutil.copytree(killed[0], folder)
     before = read(folder)
     assert_no_child_left(before)
     done = perftool("sweep", "--resume", folder)
@@ -291,15 +330,15 @@ def test_a_child_killed_by_hand_costs_one_visit(
 
 
 def test_two_sweeps_at_once_are_refused(
-    perftool: Command, tiny: Path, environment: dict[str, str], tmp_path: Path
+    refused: Command, tiny: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "first"
     process = started(tiny, folder, environment)
     try:
-        same_folder = perftool("sweep", "--resume", folder)
+        same_folder = refused("sweep", "--resume", folder)
         assert same_folder.returncode == 6
         assert "measuring" in one_line(same_folder)
-        same_device = perftool("sweep", tiny, "--out", tmp_path / "second")
+        same_device = refused("sweep", tiny, "--out", tmp_path / "second")
         assert same_device.returncode == 6
         assert "another sweep measures on CPU" in one_line(same_device)
         assert not (tmp_path / "second").exists()
@@ -308,21 +347,20 @@ def test_two_sweeps_at_once_are_refused(
         process.communicate()
 
 
-def test_resume_refuses_another_model(perftool: Command, environment: dict[str, str], tmp_path: Path) -> None:
-    model = write_tiny_model(tmp_path / "model.xml")
-    folder = tmp_path / "run"
-    process = started(model, folder, environment)
-    process.kill()
-    process.communicate()
-    write_tiny_model(model, classes=20)
-    refused = perftool("sweep", "--resume", folder)
-    assert refused.returncode == 6
-    assert "model" in one_line(refused)
-    assert perftool("sweep", "--resume", folder, "--rounds", "2").returncode == 2
+def test_resume_refuses_another_model(refused: Command, killed: tuple[Path, Path]) -> None:
+    folder, model = killed
+    try:
+        write_tiny_model(model, classes=20)
+        another = refused("sweep", "--resume", folder)
+    finally:
+        write_tiny_model(model)
+    assert another.returncode == 6
+    assert "model" in one_line(another)
+    assert refused("sweep", "--resume", folder, "--rounds", "2").returncode == 2
 
 
 def test_a_configuration_that_never_compiles_is_reported_and_the_sweep_goes_on(
-    perftool: Command, tmp_path: Path, tiny: Path
+    perftool: Command, tmp_path: Path, one_round: Path
 ) -> None:
     """A model with its batch written into it cannot be compiled at batch 4; batch 1 is measured."""
     import numpy as np
@@ -335,8 +373,8 @@ def test_a_configuration_that_never_compiles_is_reported_and_the_sweep_goes_on(
     model = tmp_path / "fixed.xml"
     ov.save_model(ov.Model([scores], [data], "fixed"), model)
     done = perftool(
-        *("sweep", model, "--out", tmp_path / "run", "--precision", "FP32", "--batch", "1,4", "--streams", 1),
-        *("--rounds", 1, "--visit-seconds", 0.05, "--evaluation-images", 4, "--json"),
+        *("sweep", model, "--profile", one_round, "--out", tmp_path / "run", "--json"),
+        *("--precision", "FP32", "--batch", "1,4", "--streams", 1),
     )
     assert done.returncode == 0, done.stderr
     results = {one["id"]: one for one in json.loads(done.stdout)["configurations"]}
@@ -347,11 +385,11 @@ def test_a_configuration_that_never_compiles_is_reported_and_the_sweep_goes_on(
     assert len(failures) == 2
 
 
-def test_virtual_devices_are_swept(perftool: Command, tiny: Path, tmp_path: Path) -> None:
+def test_virtual_devices_are_swept(perftool: Command, tiny: Path, one_round: Path, tmp_path: Path) -> None:
     devices = ("AUTO", "HETERO:CPU", "MULTI:CPU", "BATCH:CPU(4)")
     done = perftool(
-        *("sweep", tiny, "--out", tmp_path / "run", "--precision", "FP32", "--batch", 1, "--streams", 1),
-        *("--rounds", 1, "--visit-seconds", 0.05, "--evaluation-images", 4, "--json"),
+        *("sweep", tiny, "--profile", one_round, "--out", tmp_path / "run", "--json"),
+        *("--precision", "FP32", "--batch", 1, "--streams", 1),
         *(word for device in devices for word in ("--device", device)),
     )
     assert done.returncode == 0, done.stderr
@@ -365,21 +403,21 @@ def test_virtual_devices_are_swept(perftool: Command, tiny: Path, tmp_path: Path
 
 
 def test_labels_that_do_not_fit_the_model_end_the_run(
-    perftool: Command, tiny: Path, labelled: Path, tmp_path: Path
+    perftool: Command, tiny: Path, labelled: Path, one_round: Path, tmp_path: Path
 ) -> None:
     wrong = tmp_path / "wrong.txt"
     wrong.write_text((labelled / "val.txt").read_text().replace("39.png ", "39.png 1"))
-    options = ("--rounds", 1, "--precision", "FP32", "--calibration-images", 1)
     done = perftool(
-        "sweep", tiny, "--dataset", labelled, "--labels", wrong, "--out", tmp_path / "run", *options
+        *("sweep", tiny, "--profile", one_round, "--out", tmp_path / "run", "--precision", "FP32"),
+        *("--dataset", labelled, "--labels", wrong),
     )
     assert done.returncode == 3
     assert "label" in one_line(done)
     assert not records(read(tmp_path / "run"), Visited)
 
 
-def test_a_missing_device_ends_with_what_to_install(perftool: Command, tiny: Path, tmp_path: Path) -> None:
-    done = perftool("sweep", tiny, "--device", "GPU", "--out", tmp_path / "run")
+def test_a_missing_device_ends_with_what_to_install(here: Command, tiny: Path, tmp_path: Path) -> None:
+    done = here("sweep", tiny, "--device", "GPU", "--out", tmp_path / "run")
     if done.returncode == 0:
         pytest.skip("this machine has a GPU")
     assert done.returncode == 5
@@ -388,10 +426,10 @@ def test_a_missing_device_ends_with_what_to_install(perftool: Command, tiny: Pat
 
 
 def test_a_run_folder_that_holds_a_run_is_not_overwritten(
-    finished: tuple[Path, "subprocess.CompletedProcess[str]"], perftool: Command, tiny: Path
+    finished: tuple[Path, "subprocess.CompletedProcess[str]"], here: Command, tiny: Path
 ) -> None:
     before = (finished[0] / "journal.jsonl").read_bytes()
-    done = perftool("sweep", tiny, "--out", finished[0])
+    done = here("sweep", tiny, "--out", finished[0])
     assert done.returncode == 6
     one_line(done)
     assert (finished[0] / "journal.jsonl").read_bytes() == before

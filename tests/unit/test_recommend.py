@@ -45,8 +45,8 @@ def one_line(done: "subprocess.CompletedProcess[str]") -> str:
     return line
 
 
-def test_without_options_it_agrees_with_show(perftool: Command, own: Path) -> None:
-    shown, chosen = found(perftool("show", own, "--json")), found(perftool("recommend", own, "--json"))
+def test_without_options_it_agrees_with_show(here: Command, own: Path) -> None:
+    shown, chosen = found(here("show", own, "--json")), found(here("recommend", own, "--json"))
     assert shown == chosen
     assert chosen["objective"] == {"throughput": 1.0, "latency_p50": 0.2}
     assert chosen["limits"] == msgspec.to_builtins(OWN) | {"bounds": [msgspec.to_builtins(OWN.bounds[0])]}
@@ -55,22 +55,20 @@ def test_without_options_it_agrees_with_show(perftool: Command, own: Path) -> No
         one for one in chosen["stability"] if (one["metric"], one["change"]) == ("latency_p50", "relax")
     )
     assert relax["id"] == "cpu-int8-b1-s2" and relax["now"] == 40 and relax["then"] > 60
-    assert f"relaxing latency_p50 from 40 to {relax['then']:g} ms" in perftool("recommend", own).stdout
+    assert f"relaxing latency_p50 from 40 to {relax['then']:g} ms" in here("recommend", own).stdout
 
 
-def test_an_option_replaces_its_own_part_and_a_limit_adds(perftool: Command, own: Path) -> None:
+def test_an_option_replaces_its_own_part_and_a_limit_adds(here: Command, own: Path) -> None:
     fast = found(
-        perftool("recommend", own, "--objective", "throughput", "--limit", "latency_p50 <= 70ms", "--json")
+        here("recommend", own, "--objective", "throughput", "--limit", "latency_p50 <= 70ms", "--json")
     )
     assert fast["id"] == "cpu-int8-b1-s2"
     assert fast["limits"]["latency_ms"] is None and fast["limits"]["bounds"][0]["metric"] == "peak_rss"
-    more = found(perftool("recommend", own, "--max-latency-ms", 200, "--limit", "top1_drop<=0.5", "--json"))
+    more = found(here("recommend", own, "--max-latency-ms", 200, "--limit", "top1_drop<=0.5", "--json"))
     assert more["limits"]["latency_ms"] == 200
     assert [one["metric"] for one in more["limits"]["bounds"]] == ["peak_rss", "top1_drop"]
     assert more["id"] == "cpu-fp16-b1-s1", "BF16 takes more memory than the run's own limit"
-    lifted = found(
-        perftool("recommend", own, "--limit", "peak_rss <= inf", "--max-latency-ms", "inf", "--json")
-    )
+    lifted = found(here("recommend", own, "--limit", "peak_rss <= inf", "--max-latency-ms", "inf", "--json"))
     assert lifted["limits"]["bounds"] == [] and lifted["limits"]["latency_ms"] is None
 
 
@@ -101,10 +99,10 @@ def test_a_mistake_names_its_option(own: Path, options: dict[str, Any], said: st
 
 
 def test_a_sweep_reads_the_same_limits_and_a_resumed_one_takes_none(
-    perftool: Command, own: Path, tmp_path: Path
+    here: Command, own: Path, tmp_path: Path
 ) -> None:
-    wrong = perftool("sweep", "--limit", "top1 <= 3", "--out", tmp_path / "run")
+    wrong = here("sweep", "--limit", "top1 <= 3", "--out", tmp_path / "run")
     assert "--limit: top1 <= 3: of top1 higher is better" in one_line(wrong)
     assert not (tmp_path / "run").exists()
-    resumed = perftool("sweep", "--resume", own, "--limit", "top1 >= 3")
+    resumed = here("sweep", "--resume", own, "--limit", "top1 >= 3")
     assert "--resume takes the run's own model and profile" in one_line(resumed)
