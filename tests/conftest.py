@@ -14,17 +14,6 @@ from perftool.published.catalogue import VARIABLE
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
-#: Fixtures that measure on the device, or keep others off it: whatever uses them is a test of the device.
-DEVICE_FIXTURES = {"finished", "no_duel"}
-
-
-@pytest.hookimpl(tryfirst=True)  # Before pytest leaves out what -m does not ask for.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the device by its fixtures."""
-    for item in items:
-        if not DEVICE_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.device)
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_the_developers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

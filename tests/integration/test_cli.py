@@ -102,7 +102,6 @@ def test_a_finished_report_is_valid_json_of_the_documented_type(refused: Command
     assert "holds no run" in one_line(missing)
 
 
-@pytest.mark.device
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -27,8 +27,6 @@ from perftool.spec import Explicit
 from perftool.sweep.peaks import keep, path_of, peaks_of
 from perftool.sweep.store import read
 
-pytestmark = pytest.mark.device
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SECONDS = 0.5

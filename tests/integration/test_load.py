@@ -18,8 +18,6 @@ from perftool.record import Compiled, Offered, Prepared, Visited
 from perftool.spec import Closed, Sync
 from perftool.sweep.store import read
 
-pytestmark = pytest.mark.device
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 FILES = ("load.json", "load.txt", "plots/latency_rate.png", "plots/latency_rate.svg", "journal.jsonl")

@@ -15,8 +15,6 @@ from perftool.record import Compiled, Offered, Visited
 from perftool.spec import Closed, EndToEnd
 from perftool.sweep.store import read
 
-pytestmark = pytest.mark.device
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 PROFILE = """

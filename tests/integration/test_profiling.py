@@ -24,7 +24,7 @@ from perftool.spec import Configuration, Explicit, ModelFile, Precision, Synthet
 from perftool.sweep.layering import time_layers as time_in_child
 from perftool.sweep.store import read
 
-pytestmark = [pytest.mark.device, pytest.mark.usefixtures("known_peaks")]
+pytestmark = pytest.mark.usefixtures("known_peaks")
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -123,7 +123,6 @@ def share_in_float(path: Path) -> float:
     return sum(one.flops for one in executed if one.precision == "f32") / total
 
 
-@pytest.mark.device
 def test_every_layer_is_reported_with_its_error(plain: tuple[Path, dict[str, Any]]) -> None:
     output, found = plain
     assert precision_of(found["layers"]) == dict.fromkeys(
@@ -205,7 +204,6 @@ def test_bad_input_is_one_line(
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 
-@pytest.mark.device
 def test_a_model_that_comes_quantized_is_refused(
     refused: Command, plain: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

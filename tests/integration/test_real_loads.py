@@ -11,7 +11,7 @@ from perftool.record import Offered, Visited
 from perftool.spec import EndToEnd
 from perftool.sweep.store import read
 
-pytestmark = [pytest.mark.device, pytest.mark.real_data]
+pytestmark = pytest.mark.real_data
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,8 +12,6 @@ from perftool.journal import Proposed, Raced, Twin
 from perftool.record import Visited
 from perftool.sweep.store import read
 
-pytestmark = pytest.mark.device
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 RACE = """

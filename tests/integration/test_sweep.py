@@ -23,8 +23,6 @@ from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
 from perftool.sweep.locks import hold
 from perftool.sweep.store import read
 
-pytestmark = pytest.mark.device
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 CONFIGURATION_KEYS = {

@@ -14,8 +14,6 @@ from outcome import one_line
 
 from perftool.sweep.locks import hold
 
-pytestmark = pytest.mark.device
-
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Finished = tuple[Path, "subprocess.CompletedProcess[str]"]
 
