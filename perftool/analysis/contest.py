@@ -28,14 +28,14 @@ def contest(
     """Return what a race drops among the candidates, and what it keeps for the Pareto front alone.
 
     Nothing, where no visit shows anything of the objective (see `by_visit`). A visit that something else
-    disturbed tells against nobody, unless most of them were disturbed: such a machine is never quiet, and
-    all speak.
+    disturbed tells neither for nor against anybody: what was not seen undisturbed in a round with what could
+    beat it stays, on a machine that is never quiet as well.
     """
     limits, _ = judgeable(summary, limits)
     metric = by_visit(objective, metrics.objective_metric(objective, limits))
     if metric is None:
         return (), ()
-    series = _undisturbed([summary.series[one.id] for one in candidates])
+    series = [_undisturbed(summary.series[one.id]) for one in candidates]
     timed = _timed(metric, series)
     keeps, misses = _limits(candidates, limits, series)
     fixed, at_most = _fixed(candidates)
@@ -71,18 +71,10 @@ def by_visit(objective: Objective, metric: Metric) -> Metric | None:
     return stand_ins.get(objective) if isinstance(objective, str) else None
 
 
-def _undisturbed(series: Sequence[Series]) -> list[Series]:
-    """Leave out the rounds in which a configuration was disturbed, where that is the exception."""
-    visits = sum(len(one.throughput_fps) for one in series)
-    if 2 * sum(len(one.disturbed) for one in series) > visits:
-        return list(series)
-    return [_without(one, one.disturbed) for one in series]
-
-
-def _without(series: Series, rounds: frozenset[int]) -> Series:
-    """Leave some rounds out of every figure that is kept by round."""
+def _undisturbed(series: Series) -> Series:
+    """Leave the rounds in which a configuration was disturbed out of every figure that is kept by round."""
     figures = {
-        name: {round: figure for round, figure in value.items() if round not in rounds}
+        name: {round: figure for round, figure in value.items() if round not in series.disturbed}
         for name, value in structs.asdict(series).items()
         if isinstance(value, dict)
     }

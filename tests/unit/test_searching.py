@@ -74,15 +74,28 @@ def test_what_is_far_behind_in_everything_is_dropped_with_its_reason() -> None:
     )
 
 
-def test_a_disturbed_visit_drops_nothing_unless_all_are() -> None:
+def test_a_disturbed_visit_drops_nothing() -> None:
     disturbed = replace(SLOW, rounds=1, other_load=0.5)
     others = tuple(replace(one, rounds=1) for one in ALL if one is not SLOW)
     journal = Journal((disturbed, *others), evaluations=EVALUATIONS, finished=False)
     run = journal.run(limits=UNLIMITED)
     assert {one.configuration for one in decide(run, 0).drops} == {SLOWER.id}
-    everywhere = tuple(replace(one, rounds=1, other_load=0.5) for one in ALL)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_a_machine_that_is_never_quiet_drops_nothing(rounds: int) -> None:
+    everywhere = tuple(replace(one, rounds=rounds, other_load=0.5) for one in ALL)
     run = Journal(everywhere, evaluations=EVALUATIONS, finished=False).run(limits=UNLIMITED)
-    assert {one.configuration for one in decide(run, 0).drops} == {SLOW.id, SLOWER.id}
+    raced = decide(run, rounds - 1)
+    assert (raced.drops, raced.front) == ((), ())
+
+
+def test_what_only_disturbed_visits_are_slower_than_is_not_dropped_by_them() -> None:
+    """The fastest was never seen undisturbed: it beats nobody, and is not beaten."""
+    others = tuple(replace(one, rounds=2) for one in (SLOW, SLOWER, *BASELINES))
+    fastest = replace(FAST, rounds=2, other_load=0.5)
+    run = Journal((fastest, *others), evaluations=EVALUATIONS, finished=False).run(limits=UNLIMITED)
+    assert decide(run, 1).drops == ()
 
 
 def test_a_dropped_configuration_has_no_visits_left_and_the_baselines_stay() -> None:
