@@ -90,7 +90,7 @@ def _confirmed(
     found, chosen = settled.confirmation, settled.picked.chosen.id
     why = confirmation.why_unconfirmed(summary, metric, chosen, settled.runner_up, found, refused)
     if found is not None:
-        return why, confirmation.caveats(metric, found, summary.again[chosen])
+        return why, confirmation.caveats(summary, metric, chosen, found)
     spent = len(confirmation.exhausted(summary, refused)) >= confirmation.CHOICES
     return why, (f"not confirmed: {why}",) if why and spent else ()
 

@@ -8,7 +8,7 @@ does not choose; `choose` does, and `sweep` makes the rounds.
 from collections.abc import Collection, Iterable
 
 from perftool.analysis import metrics
-from perftool.analysis.leader import best_in_f32, standing
+from perftool.analysis.leader import BAND, best_in_f32, standing
 from perftool.analysis.limits import judge
 from perftool.analysis.metric import LOADS, Metric
 from perftool.analysis.result import Again, ConfigurationResult, Confirmation, Gain, Series, Summary
@@ -48,7 +48,8 @@ def confirm(
 
     `others` are the ids of the candidates that could take its place. Judged once, at the end: a look after
     every round would find something against any choice before long. Where more were asked for, since it has
-    another runner-up now, the end is that of those.
+    another runner-up now, the end is that of those. Nothing is held against it, nor is it confirmed, where most
+    visits of one of those compared were disturbed.
     """
     again = summary.again.get(chosen.id)
     rounds = _rounds(again, metric, chosen.id)
@@ -60,7 +61,8 @@ def confirm(
         _gain(again, metric, chosen.id, one.id, under_hint(summary, one))
         for one in _baselines(summary, chosen.device)
     ]
-    reasons = (*_beaten(again, metric, chosen.id, others), *_missed(result, limits))
+    disturbed = _disturbed(again, metric)
+    reasons = () if disturbed else (*_beaten(again, metric, chosen.id, others), *_missed(result, limits))
     rival = _gain(again, metric, chosen.id, runner_up, "the runner-up")
     return Confirmation(
         rounds=rounds,
@@ -73,7 +75,8 @@ def confirm(
         latency_sync_ms=result.latency_sync_intervals_ms,
         change=metric.ratio(result, chosen),
         reasons=reasons,
-        holds=not reasons and _lacks(rounds, rival, runner_up) is None,
+        disturbed=disturbed,
+        holds=not reasons and disturbed is None and _lacks(rounds, rival, runner_up) is None,
     )
 
 
@@ -108,6 +111,25 @@ def _rounds(again: Again | None, metric: Metric, id: str) -> int:
     if again is None or metric.series is None or id not in again.series:
         return 0
     return len(metric.series(again.series[id]))
+
+
+def _disturbed(again: Again, metric: Metric) -> str | None:
+    """Say that half the fresh visits that speak, or more, of any of those compared were disturbed.
+
+    A median is then the other load's as much as the configuration's, and so is a ratio of two.
+    """
+    assert metric.series is not None
+    made = {id: metric.series(series).keys() for id, series in again.series.items()}
+    odd = {id: len(made[id] & series.disturbed) for id, series in again.series.items()}
+    worst = {id: odd[id] for id in made if made[id] and 2 * odd[id] >= len(made[id])}
+    if not worst:
+        return None
+    visits = sum(len(made[id]) for id in worst)
+    whose = "" if len(worst) == len(made) else f" of {', '.join(worst)}"
+    return (
+        f"disturbed: other load took part of the machine in {sum(worst.values())} of {visits} visits{whose} "
+        "in the fresh rounds, so they decide nothing; measure again when it is gone"
+    )
 
 
 def _paired(again: Again, metric: Metric, one: str, other: str) -> tuple[Estimate | None, int]:
@@ -200,9 +222,27 @@ def named(gain: Gain) -> str:
     return f"{gain.what}, which executed in {gain.executed_precision}" if hint else gain.what
 
 
-def caveats(metric: Metric, found: Confirmation, again: Again) -> tuple[str, ...]:
+def caveats(summary: Summary, metric: Metric, chosen: str, found: Confirmation) -> tuple[str, ...]:
     """Say what a reader is to be warned of in a choice's fresh rounds, whether or not they confirm it."""
-    return tuple(text for text in (lost(metric, found), disturbance(again)) if text)
+    again = summary.again[chosen]
+    dropped = [one.id for one in summary.configurations if one.dropped and one.id in again.series]
+    told = [*_outdone(again, metric, chosen, dropped)]
+    if found.disturbed is None:
+        told += [text for text in (lost(metric, found), disturbance(again)) if text]
+    return tuple(told)
+
+
+def _outdone(again: Again, metric: Metric, chosen: str, dropped: Iterable[str]) -> list[str]:
+    """Say which of those that a race dropped look better than the choice where both were measured again."""
+    found = []
+    for id in dropped:
+        ratio, _ = _paired(again, metric, id, chosen)
+        if ratio is not None and ratio.point > 1 + BAND:
+            found.append(
+                f"{id}, which the race dropped, looks better in the fresh rounds: {ratio.point:.2f}x"
+                f"{_span(ratio.low, ratio.high)}; --search grid measures it as often as the others"
+            )
+    return found
 
 
 def lost(metric: Metric, found: Confirmation) -> str | None:
@@ -238,7 +278,7 @@ def why_unconfirmed(
     """Say why a choice is not confirmed; None where it is."""
     run = summary.run
     if found is not None:
-        return _lacks(found.rounds, found.runner_up, runner_up)
+        return found.disturbed or _lacks(found.rounds, found.runner_up, runner_up)
     if not run.confirm_rounds:
         quick = f"a quick look of {run.rounds_planned} rounds; runs of {MIN_VISITS} and more are confirmed"
         return quick if run.rounds_planned < MIN_VISITS else "the profile asks for no fresh rounds"

@@ -78,8 +78,8 @@ def _fresh(summary: Summary, metric: Metric, chosen: ConfigurationResult, rows: 
             for each in (metrics.THROUGHPUT, _latency(result))
             if (estimate := each.read(result)) is not None
         },
-        why=None,
-        warnings=confirmation.caveats(metric, found, again),
+        why=found.disturbed,
+        warnings=confirmation.caveats(summary, metric, chosen.id, found),
     )
 
 

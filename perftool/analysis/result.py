@@ -267,8 +267,9 @@ class Confirmation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `processes` is the fewest that any of those compared was seen in. The figures of the choice itself are
     those of these rounds, None under a load that they do not have. `change` is its figure under the objective
-    over the one that it was chosen by. `reasons` say what speaks against it. It holds where nothing does, and
-    the rounds carry an interval, over the runner-up too.
+    over the one that it was chosen by. `reasons` say what speaks against it; `disturbed` says that other load
+    took part of the machine in too many of the visits for them to decide anything. It holds where neither is
+    so, and the rounds carry an interval, over the runner-up too.
     """
 
     rounds: int
@@ -281,6 +282,7 @@ class Confirmation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     latency_sync_ms: LatencyIntervals | None
     change: Estimate | None
     reasons: tuple[str, ...]
+    disturbed: str | None
     holds: bool
 
 

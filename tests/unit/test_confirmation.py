@@ -9,6 +9,8 @@ from journals import BASELINES, SECOND, Journal, Measured, changed, compiled, vi
 
 from perftool.analysis.choose import choose
 from perftool.analysis.effort import extra_visits
+from perftool.analysis.foresee import foresee
+from perftool.analysis.foreseen import Fresh
 from perftool.analysis.result import Recommendation, Summary
 from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
@@ -324,10 +326,66 @@ def test_how_sure_a_drop_of_a_score_is_the_fresh_rounds_say(speeds: tuple[float,
     assert (len(found.warnings) == 1) == told
 
 
-def test_disturbed_fresh_visits_are_told() -> None:
-    found = recommended(confirmed(selected(), {}, other_load=0.3))
-    assert found.confirmation is not None and found.confirmation.holds
-    assert found.warnings == ("30 of 30 visits in the fresh rounds were disturbed",)
+def test_disturbed_fresh_rounds_confirm_nothing_and_refuse_nothing() -> None:
+    for speeds in ({}, {BEST.id: 29.3}):
+        run = confirmed(selected(), speeds, other_load=0.3)
+        found = recommended(run)
+        assert found.id == BEST.id and found.refused == () and len(focused(run)) == 6
+        assert found.confirmation is not None and not found.confirmation.holds
+        assert found.unconfirmed == found.confirmation.disturbed
+        assert found.unconfirmed is not None and found.unconfirmed.startswith(
+            "disturbed: other load took part of the machine in 30 of 30 visits in the fresh rounds"
+        )
+        assert found.claim is not None and found.claim.endswith(f"not confirmed: {found.unconfirmed}")
+        assert [gain.rounds for gain in found.gain] == [6, 6, 6], "those of the fresh rounds, as they are"
+        fresh = foreseen(summarize(run), found)
+        assert (fresh.why, fresh.beaten_by, fresh.warnings) == (found.unconfirmed, (), found.warnings)
+
+
+def foreseen(summary: Summary, found: Recommendation) -> Fresh:
+    """Return what the page is told of the fresh rounds of a choice."""
+    seen = foresee(summary, found)
+    return next(one for one in seen.fresh if seen.ids[one.candidate] == found.id)
+
+
+def disturbing(run: Run, ids: set[str], rounds: set[int]) -> Run:
+    """Let other load disturb some fresh visits."""
+
+    def under(record: Record) -> Record:
+        if not isinstance(record, Visited) or record.configuration not in ids or record.round not in rounds:
+            return record
+        loaded = msgspec.structs.replace(record.conditions, other_load=0.3)
+        return msgspec.structs.replace(record, conditions=loaded)
+
+    entries = (msgspec.structs.replace(one, record=under(one.record)) for one in run.entries)
+    return msgspec.structs.replace(run, entries=tuple(entries))
+
+
+def test_one_of_those_compared_that_was_mostly_disturbed_is_enough() -> None:
+    run = confirmed(selected(), {})
+    found = recommended(disturbing(run, {SECOND_BEST.id}, {6, 7, 8}))
+    assert found.unconfirmed is not None and f"in 3 of 6 visits of {SECOND_BEST.id} in" in found.unconfirmed
+
+
+def test_few_disturbed_fresh_visits_are_told_and_confirm_all_the_same() -> None:
+    found = recommended(disturbing(confirmed(selected(), {}), {one.id for one in FIELD}, {6, 7}))
+    assert found.confirmation is not None and found.confirmation.holds and found.unconfirmed is None
+    assert found.warnings == ("10 of 30 visits in the fresh rounds were disturbed",)
+
+
+def test_what_a_race_dropped_and_looks_better_in_fresh_rounds_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is in them as the best in f32."""
+    lucky = Measured(precision="FP32", streams=2, fps=9.0, memory_mb=500)
+    monkeypatch.setitem(KNOWN, lucky.id, lucky)
+    drop = Drop(configuration=lucky.id, by=BEST.id, reason="dropped after 1 round: 0.50x")
+    run = selected(*BASELINES, BEST, lucky, limits=NONE)
+    found = recommended(confirmed(with_records(run, Raced(round=0, drops=(drop,), front=())), {lucky.id: 40}))
+    (told,) = found.warnings
+    assert told.startswith(
+        f"{lucky.id}, which the race dropped, looks better in the fresh rounds: 1.21x (1.2"
+    )
 
 
 def test_another_choice_than_the_run_s_is_not_confirmed() -> None:

@@ -122,8 +122,9 @@ perftool.notes = (found, row) => {
 };
 
 // What a reader is to be warned of in a choice: gains that are not known, and what fresh rounds hold against it.
-perftool.warningsOf = ({ chosen, fresh }) => {
-  const { unknown, sentences } = perftool.content.foreseen;
+perftool.warningsOf = ({ chosen }) => {
+  const { unknown, sentences, fresh: all } = perftool.content.foreseen;
+  const fresh = all.find((one) => one.candidate === chosen);
   return [...(unknown[chosen] || []).map((number) => sentences[number]), ...(fresh ? fresh.warnings : [])];
 };
 
