@@ -62,7 +62,9 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         runner_up=settled.runner_up,
         objective=objective,
         limits=limits,
-        reason=why_chosen(metric, chosen, leader, len(passing), tied, undecided),
+        reason=why_chosen(
+            metric, chosen, leader, len(passing), tied, undecided, _fresh(summary, settled)
+        ),
         claim=confirmation.claim(gain, settled.confirmation, why),
         gain=gain,
         confirmation=settled.confirmation,
@@ -93,6 +95,12 @@ def _confirmed(
         return why, confirmation.caveats(summary, metric, chosen, found)
     spent = len(confirmation.exhausted(summary, refused)) >= confirmation.CHOICES
     return why, (f"not confirmed: {why}",) if why and spent else ()
+
+
+def _fresh(summary: Summary, settled: Settled) -> ConfigurationResult | None:
+    """Return the choice as its fresh rounds show it; None where it has not been through them."""
+    id = settled.picked.chosen.id
+    return None if settled.confirmation is None else summary.again[id].results[id]
 
 
 # ---------------------------------------------------------------- nothing passes

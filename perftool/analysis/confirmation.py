@@ -155,6 +155,8 @@ def _gain(again: Again, metric: Metric, chosen: str, other: str | None, what: st
         low=ratio.low,
         high=ratio.high,
         rounds=rounds,
+        source="fresh rounds",
+        figure=None if metric.parts else metric.read(again.results[other]),
     )
 
 
@@ -206,14 +208,20 @@ def claim(gains: Iterable[Gain], found: Confirmation | None, unconfirmed: str | 
     if found is not None and unconfirmed is None:
         said.append(("95 % intervals, " if said else "") + confirmed_in(found))
     else:
+        said += [fresh_rounds(found)] if said and found is not None else []
         said.append(f"not confirmed: {unconfirmed}")
     return "; ".join(said)
 
 
 def confirmed_in(found: Confirmation) -> str:
     """Say what a choice was confirmed in."""
+    return f"confirmed {fresh_rounds(found)}"
+
+
+def fresh_rounds(found: Confirmation) -> str:
+    """Say which rounds the figures and the ratios of a confirmation are of."""
     processes = f"{found.processes} process{'' if found.processes == 1 else 'es'}"
-    return f"confirmed in {found.rounds} fresh rounds, {processes} each"
+    return f"in {found.rounds} fresh rounds, {processes} each"
 
 
 def named(gain: Gain) -> str:

@@ -79,8 +79,12 @@ def why_chosen(
     passing: int,
     tied: Sequence[ConfigurationResult],
     undecided: Sequence[str],
+    fresh: ConfigurationResult | None = None,
 ) -> str:
-    """Tell in one sentence why this one, with its figures."""
+    """Tell in one sentence why this one, with its figures: of its `fresh` rounds, where it has some.
+
+    A score has none of those: it is in times of what the baseline had when the choice was made.
+    """
     superlative = ("highest " if metric.better == "higher" else "lowest ") + metric.label.partition(", p50")[
         0
     ]
@@ -92,13 +96,15 @@ def why_chosen(
             f"tied within {BAND:.0%} with {leader.id}, the {superlative} {among}, "
             f"and simpler ({_more_complex(leader, chosen)} there)"
         )
+    shown = (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
     figures = [
         f"{'' if each is metrics.THROUGHPUT else each.called + ' '}"
         f"{estimate.point:.{each.digits}f} {each.unit}{_span(estimate, each.digits)}"
-        for each in (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
-        if (estimate := each.read(chosen)) is not None
+        for each in (shown if fresh is None else [one for one in shown if not one.parts])
+        if (estimate := each.read(fresh or chosen)) is not None
     ]
-    text = f"{why}: {', '.join(dict.fromkeys(figures))}"
+    source = ": " if fresh is None else "; in its fresh rounds "
+    text = f"{why}{source}{', '.join(dict.fromkeys(figures))}"
     if undecided and chosen is leader:
         others = undecided[0] if len(undecided) == 1 else f"{len(undecided)} others"
         text += f"; undecided against {others}, so the better point estimate wins"

@@ -250,7 +250,9 @@ class Summary(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Gain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many times better the choice is, from ratios paired inside rounds. Above 1 the choice is better.
 
-    `executed_precision` is what the other ran in.
+    `executed_precision` is what the other ran in, `source` which rounds the ratios are of. `figure` is what
+    the other had in those under the objective, None of the rounds that all figures of the run are of, and
+    where the objective is a score.
     """
 
     over: str
@@ -260,6 +262,8 @@ class Gain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     low: float | None
     high: float | None
     rounds: int
+    source: Literal["fresh rounds", "rounds"] = "rounds"
+    figure: Estimate | None = None
 
 
 class Confirmation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -338,7 +342,8 @@ class Recommendation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     `runner_up` is the best of the others that pass. `claim` says how much better the choice is, and whether
     that was confirmed; `unconfirmed` says why not. `refused` came before it, and fresh rounds did not confirm
-    them. `gain` is from the confirmation where there is one, else from what the choice was made by.
+    them. `gain` is from the confirmation where there is one, else from what the choice was made by, and so
+    are the figures in `reason`.
     """
 
     id: str | None

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis import metrics
-from perftool.analysis.confirmation import confirmed_in, named
+from perftool.analysis.confirmation import confirmed_in, fresh_rounds, named
 from perftool.analysis.limits import bounds, carried
 from perftool.analysis.metric import Metric
 from perftool.analysis.pareto import compared, trade_off
@@ -213,6 +213,8 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
         f"Pareto front: nothing is better in {_respects(summary, recommendation)} at once",
         "± half of the 95 % interval over visits; latency per request, that is per batch, under full load",
     ]
+    if recommendation.confirmation is not None:
+        lines.append("all of the rounds that the choice was made by; the box has figures of its fresh rounds")
     objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
     if any(metric in metrics.LATENCY_ALONE.values() for metric in _columns(summary, recommendation)):
         lines.append("alone: with one request in flight")
@@ -288,28 +290,22 @@ def choice_lines(summary: Summary, recommendation: Recommendation) -> list[Text]
 
 
 def _claimed(recommendation: Recommendation) -> Iterator[str]:
-    """Give the gains a line each, and whether they were confirmed."""
+    """Say whether the choice was confirmed, and give the gains a line each, of the rounds that they are of.
+
+    Beside each gain stands what the other had in those rounds, for the table's figures are of others.
+    """
     found = recommendation.confirmation
     said = [(gain, named(gain)) for gain in recommendation.gain]
     if found is not None and found.runner_up is not None:
         said.append((found.runner_up, f"{found.runner_up.what}, {found.runner_up.over}"))
+    if found is not None:
+        yield confirmed_in(found) if recommendation.unconfirmed is None else f"{fresh_rounds(found)}:"
+    metric = metrics.objective_metric(recommendation.objective, recommendation.limits)
     for gain, what in said:
-        yield f"{gain.point:.2f}x{span(gain.low, gain.high, 2, 'x')}  {what}"
+        its = "" if gain.figure is None else f": {gain.figure.point:.{metric.digits}f} {metric.unit}"
+        yield f"{gain.point:.2f}x{span(gain.low, gain.high, 2, 'x')}  {what}{its}"
     if recommendation.unconfirmed is not None:
         yield f"not confirmed: {recommendation.unconfirmed}"
-    elif found is not None:
-        alone = found.latency_ms is None
-        p50 = found.latency_sync_ms if alone else found.latency_ms
-        own = (
-            (found.throughput_fps, "", "images/s"),
-            (p50.p50 if p50 else None, "alone p50 " if alone else "p50 ", "ms"),
-        )
-        figures = [
-            f"{name}{estimate.point:.1f} {unit}{span(estimate.low, estimate.high, 1)}"
-            for estimate, name, unit in own
-            if estimate is not None
-        ]
-        yield f"{confirmed_in(found)}: {', '.join(figures)}"
 
 
 def _what(result: ConfigurationResult) -> str:

@@ -16,6 +16,7 @@ from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
 from perftool.journal import Allowed, Drop, Entry, Finished, Focused, Raced, Record, Run, Started
 from perftool.record import Failed, Visited
+from perftool.render.tables import choice_lines
 from perftool.spec import Bound, Closed, Limits, Objective, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.pace import compiles_left, seconds_left
@@ -267,6 +268,34 @@ def test_ratios_are_paired_inside_fresh_rounds_alone() -> None:
     assert own.low is not None and own.high is not None and own.high / own.low > 1.3
     for gain in found.gain:
         assert gain.low is not None and gain.high is not None and gain.high / gain.low < 1.03
+
+
+def test_the_figures_that_are_told_are_of_the_rounds_that_the_ratios_are_of() -> None:
+    """All are slower when measured again: the baselines too, so that the ratios stay."""
+    run = confirmed(selected(), {one.id: one.fps * 0.7 for one in FIELD})
+    found = recommended(run)
+    again = summarize(run).again[BEST.id].results
+    own, its = again[BEST.id].throughput_fps, again[BASELINES[0].id].throughput_fps
+    assert own is not None and own.point < 0.8 * BEST.fps * 1.2 and its is not None
+    assert found.reason.startswith(
+        f"highest throughput of the 4 that pass; in its fresh rounds {own.point:.1f} images/s ("
+    )
+    assert {gain.source for gain in found.gain} == {"fresh rounds"} and found.gain[0].figure == its
+    text = "\n".join(line.plain for line in choice_lines(summarize(run), found))
+    said = (
+        "confirmed in 6 fresh rounds, 2 processes each",
+        f", which executed in bf16: {its.point:.1f} images/s",
+    )
+    assert all(one in text for one in said)
+    for line in text.splitlines():
+        if "FP32 under the LATENCY hint" in line:
+            assert float(line.partition("x")[0]) == pytest.approx(own.point / its.point, rel=0.02)
+
+
+def test_without_fresh_rounds_the_figures_are_those_that_it_was_chosen_by() -> None:
+    found = recommended(with_records(selected(), Finished()))
+    assert found.reason.startswith("highest throughput of the 4 that pass: 3")
+    assert {(gain.source, gain.figure) for gain in found.gain} == {("rounds", None)}
 
 
 def test_figures_to_choose_by_do_not_know_what_was_measured_again() -> None:
