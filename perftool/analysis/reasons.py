@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from perftool.analysis import metrics
+from perftool.analysis.digits import with_ends
 from perftool.analysis.leader import AGAIN_TAKES, BAND, Standing
 from perftool.analysis.limits import visits_needed
 from perftool.analysis.metric import Metric
@@ -10,7 +11,7 @@ from perftool.analysis.result import (
     ConfigurationResult,
     Summary,
 )
-from perftool.analysis.stats import MIN_VISITS, Estimate
+from perftool.analysis.stats import MIN_VISITS
 from perftool.spec import Limits
 
 
@@ -99,7 +100,7 @@ def why_chosen(
     shown = (metric, metrics.THROUGHPUT, metrics.LATENCY[50], metrics.DROP)
     figures = [
         f"{'' if each is metrics.THROUGHPUT else each.called + ' '}"
-        f"{estimate.point:.{each.digits}f} {each.unit}{_span(estimate, each.digits)}"
+        f"{with_ends(estimate, each.digits, each.unit)}"
         for each in (shown if fresh is None else [one for one in shown if not one.parts])
         if (estimate := each.read(fresh or chosen)) is not None
     ]
@@ -132,14 +133,6 @@ def why_unknown(summary: Summary, metric: Metric, limits: Limits) -> str | None:
     if whys == {"energy not measured"}:
         return "energy was measured for none of them, since the machine showed no counters"
     return None
-
-
-def _span(estimate: Estimate, digits: int) -> str:
-    if estimate.low == estimate.point and estimate.high is None:
-        return " or more"
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
 def _more_complex(result: ConfigurationResult, chosen: ConfigurationResult) -> str:

@@ -20,6 +20,7 @@ from perftool.analysis.compared import (
     Side,
     Verdict,
 )
+from perftool.analysis.digits import times as with_span
 from perftool.analysis.findings import times
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import ABSENT, plain, unsigned_zero, with_interval
@@ -245,9 +246,7 @@ def interval(ratio: Estimate | None) -> str:
     """Write a ratio and its interval in few characters: `0.98 (0.95 to 1.01)`."""
     if ratio is None:
         return ABSENT
-    if ratio.low is None or ratio.high is None:
-        return f"{ratio.point:.2f}"
-    return f"{ratio.point:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+    return with_span(ratio).replace("x", "")
 
 
 def percent(share: float | None) -> str:

@@ -14,15 +14,17 @@ from rich.text import Text
 
 from perftool.analysis import metrics
 from perftool.analysis.confirmation import confirmed_in, fresh_rounds, named
+from perftool.analysis.digits import decimals_of, significant, times
 from perftool.analysis.limits import bounds, carried
 from perftool.analysis.metric import Metric
 from perftool.analysis.pareto import compared, trade_off
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
+from perftool.analysis.stats import Estimate
 from perftool.analysis.wishes import told
 from perftool.render.dropped import dropped
 from perftool.render.headroom import headroom
 from perftool.render.layers import layers_brief
-from perftool.render.numbers import ABSENT, figure, plain, span
+from perftool.render.numbers import ABSENT, figure, plain
 from perftool.render.offered import OFFERED_LEGEND, offered
 from perftool.render.resources import resources, resources_legend
 from perftool.render.tabular import ODD_MARK, ROWS, empty_table
@@ -187,10 +189,10 @@ def _row(
 
 def _cell(metric: Metric, result: ConfigurationResult) -> str:
     """Write a figure; tail percentiles and the percent of the limit without interval, for want of room."""
-    value = metric.value(result)
+    estimate = metric.read(result)
     bare = (metrics.LATENCY[90], metrics.LATENCY[95], metrics.LATENCY[99], metrics.OF_LIMIT)
-    if metric in bare and value is not None:
-        return f"{value:.{metric.digits}f}"
+    if metric in bare and estimate is not None:
+        return f"{estimate.point:.{max(metric.digits, significant(estimate.point, 2))}f}"
     return figure(metric, result)
 
 
@@ -198,6 +200,7 @@ def _runs_in(result: ConfigurationResult) -> str:
     if result.executed_precision is None:
         return ABSENT
     share = "" if result.executed_share is None else f" {100 * result.executed_share:.0f}%"
+    share = share.replace(" 100%", "")  # The room is needed, and all is what one expects.
     return f"{plain(result.executed_precision)}{share}"
 
 
@@ -211,7 +214,8 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
         f"{CHOICE_MARK} choice   {FRONT_MARK} Pareto front   {ODD_MARK} not as asked, see warnings   "
         f"{ABSENT} not measurable",
         f"Pareto front: nothing is better in {_respects(summary, recommendation)} at once",
-        "± half of the 95 % interval over visits; latency per request, that is per batch, under full load",
+        "± half of the 95 % interval over visits, or + and - its ends where the median is not in its middle",
+        "latency per request, so per batch, under full load; intervals that have no room are in the JSON",
     ]
     if recommendation.confirmation is not None:
         lines.append("all of the rounds that the choice was made by; the box has figures of its fresh rounds")
@@ -302,8 +306,10 @@ def _claimed(recommendation: Recommendation) -> Iterator[str]:
         yield confirmed_in(found) if recommendation.unconfirmed is None else f"{fresh_rounds(found)}:"
     metric = metrics.objective_metric(recommendation.objective, recommendation.limits)
     for gain, what in said:
-        its = "" if gain.figure is None else f": {gain.figure.point:.{metric.digits}f} {metric.unit}"
-        yield f"{gain.point:.2f}x{span(gain.low, gain.high, 2, 'x')}  {what}{its}"
+        its = ""
+        if gain.figure is not None:
+            its = f": {gain.figure.point:.{decimals_of(gain.figure, metric.digits)}f} {metric.unit}"
+        yield f"{times(Estimate(point=gain.point, low=gain.low, high=gain.high))}  {what}{its}"
     if recommendation.unconfirmed is not None:
         yield f"not confirmed: {recommendation.unconfirmed}"
 
