@@ -279,7 +279,8 @@ class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     digest of the image set: deltas are paired, so only records of the same set are compared. `left_out` are
     the files that could not be read, which `labels` and `top5` leave out; `faults` is None in an old journal.
     `reused` images were classified before, by an evaluation that was stopped or is repeated; `duration_ns` is
-    that of the others.
+    that of the others. `inference_precision` is what the device resolved, `executed` what the kernels ran in;
+    empty where nothing tells, and in an old journal.
     """
 
     precision: Precision | Literal["default"]
@@ -295,6 +296,7 @@ class Evaluated(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     faults: ImageFaults | None
     reused: int
     duration_ns: int
+    executed: tuple[Executed, ...] = ()
 
 
 #: The types of nodes that only change how numbers are written or laid out.

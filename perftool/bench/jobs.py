@@ -12,7 +12,12 @@ import openvino as ov
 
 from perftool.bench.accuracy import classify
 from perftool.bench.evaluations import kept, key
-from perftool.bench.openvino_engine import compile_model, full_names, resolved_properties
+from perftool.bench.openvino_engine import (
+    compile_model,
+    executed_precisions,
+    full_names,
+    resolved_properties,
+)
 from perftool.bench.probe import available, probe
 from perftool.bench.visiting import Compilation
 from perftool.errors import PerftoolError
@@ -38,7 +43,7 @@ from perftool.job import (
     Verify,
     Visit,
 )
-from perftool.model.complexity import describe
+from perftool.model.complexity import describe, fused_biases
 from perftool.model.identity import model_name
 from perftool.model.sources import build, load, load_with_feeding
 from perftool.model.variants import prepare
@@ -130,6 +135,8 @@ class Bench:
     def _evaluate(self, job: Evaluate) -> Evaluated:
         core = ov.Core()
         model = load(ModelFile(path=job.model_path), 1)
+        layers = describe(model, name=job.weight_format, origin=job.model_path).layers
+        biases = fused_biases(model, job.model_path)
         compiled, _ = compile_model(core, model, job.device, job.setting)
         resolved = resolved_properties(compiled)
         images = digest(job.images, lambda done, total: self._watch("look at the images", done, total))
@@ -157,6 +164,7 @@ class Bench:
             faults=found.faults,
             reused=found.reused,
             duration_ns=duration_ns,
+            executed=executed_precisions(compiled, layers, biases),
         )
 
 

@@ -84,6 +84,7 @@ class Evaluations(NamedTuple):
 def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
     """Put together what is shown of evaluations."""
     from perftool.analysis.accuracy import changes, compare, reference_of
+    from perftool.analysis.evidence import most_executed
     from perftool.analysis.run_info import accuracy_of
     from perftool.published.catalogue import known
     from perftool.record import ImageFaults
@@ -103,6 +104,7 @@ def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
                 precision=one.precision,
                 device=one.device,
                 inference_precision=one.inference_precision,
+                executed_precision=most_executed(one.executed)[0],
                 accuracy=compare(one, reference),
                 images_per_second=fresh * 1e9 / one.duration_ns if fresh else None,
                 reused=one.reused,

@@ -23,14 +23,17 @@ class Published(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AccuracyRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One precision's accuracy on a device, and the inference precision that the device resolved.
+    """One precision's accuracy on a device.
 
-    `images_per_second` is how fast the images that were not classified before were; None where all were.
+    `inference_precision` is what the device resolved, `executed_precision` what its kernels ran in, read off
+    their names; None where nothing tells. `images_per_second` is how fast the images that were not
+    classified before were; None where all were.
     """
 
     precision: str
     device: str
     inference_precision: str
+    executed_precision: str | None
     accuracy: AccuracyResult
     images_per_second: float | None
     reused: int
@@ -81,7 +84,7 @@ def accuracy_table(view: AccuracyView) -> Table:
         found = row.accuracy
         table.add_row(
             row.precision,
-            row.inference_precision,
+            row.executed_precision or "unknown",
             _figure(found.top1, ".1f"),
             _figure(found.top5, ".1f"),
             _drop(found),

@@ -58,7 +58,7 @@ def _for_arms(point: float, larger: float, digits: int) -> int:
 
 
 def _visible(point: float, width: float, decimals: int) -> int:
-    """Return the decimals at which a width is not zero, where four significant digits of the point show it."""
+    """Return the decimals at which a width is not zero, where four digits of the point show it."""
     shown = significant(width, 1)
     return shown if decimals < shown <= significant(point, 4) else decimals
 

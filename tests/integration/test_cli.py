@@ -88,7 +88,12 @@ def test_accuracy_compares_precisions_in_pairs(
     options = ("--dataset", labelled, "--calibration-images", 8, "--precision", "FP32,INT8")
     done = perftool("accuracy", tiny, *options, "--json")
     assert done.returncode == 0, done.stderr
-    rows = {row["precision"]: row["accuracy"] for row in json.loads(done.stdout)["results"]}
+    results = {row["precision"]: row for row in json.loads(done.stdout)["results"]}
+    rows = {precision: row["accuracy"] for precision, row in results.items()}
+    assert {name: row["executed_precision"] for name, row in results.items()} == {
+        "FP32": "f32",
+        "INT8": "int8",
+    }, "off the kernels: what was asked for is f32, of INT8 too"
     assert rows["FP32"]["top1"] == 100.0
     assert rows["INT8"]["images"] == 32
     assert rows["INT8"]["drop_low"] <= rows["INT8"]["drop_pp"] <= rows["INT8"]["drop_high"]
