@@ -185,17 +185,17 @@ def halves_ratio(values: Sequence[float]) -> float:
 def trend(values: Sequence[float]) -> Trend | None:
     """Return how a series of positive figures changed from first to last; None for fewer than three.
 
-    The change is Theil and Sen's median slope over the whole length, relative to the median; its p-value is
-    Mann and Kendall's, exact, two-sided (Mann, Econometrica 13, 1945; Sen, JASA 63, 1968). Ranks alone
-    count, so that single slow visits do not make a trend.
+    The change is Theil and Sen's median slope of the logarithms over the whole length, so it never falls by
+    more than all; its p-value is Mann and Kendall's, exact, two-sided (Mann, Econometrica 13, 1945; Sen, JASA
+    63, 1968). Ranks alone count, so that single slow visits do not make a trend.
     """
     n = len(values)
     if n < 3:
         return None
     pairs = [(i, j) for i in range(n) for j in range(i + 1, n)]
-    slopes = [(values[j] - values[i]) / (j - i) for i, j in pairs]
+    slopes = [math.log(values[j] / values[i]) / (j - i) for i, j in pairs]
     score = sum((slope > 0) - (slope < 0) for slope in slopes)
-    change = median(slopes) * (n - 1) / median(values)
+    change = math.expm1(median(slopes) * (n - 1))
     return Trend(change=float(change), p_value=_kendall_p(n, abs(score)))
 
 

@@ -280,16 +280,24 @@ def test_halves_of_a_series_by_hand() -> None:
 
 
 def test_a_falling_series_of_six_has_a_trend_by_hand() -> None:
-    found = trend([1.1, 1.0, 0.9, 0.8, 0.7, 0.6])
+    found = trend([1.6, 0.8, 0.4, 0.2, 0.1, 0.05])
     assert found is not None
     assert found.p_value == pytest.approx(2 / math.factorial(6)), "one order falls, one rises"
-    assert found.change == pytest.approx(-0.5 / 0.85)
+    assert found.change == pytest.approx(1 / 32 - 1)
     assert trend([1.0, 2.0]) is None
 
 
 def test_one_slow_visit_is_no_trend() -> None:
     found = trend([10.0, 10.1, 9.9, 10.0, 10.1, 2.0])
     assert found is not None and found.p_value > 0.05
+
+
+def test_nothing_falls_by_more_than_all_of_it() -> None:
+    """The canary of a machine that was quiet at first, and then was not."""
+    found = trend([10.9, 9.8, 4.6, 4.4, 0.9, 0.8])
+    assert found is not None and -1 < found.change < -0.9
+    back = trend([0.8, 0.9, 4.4, 4.6, 9.8, 10.9])
+    assert back is not None and (1 + back.change) * (1 + found.change) == pytest.approx(1)
 
 
 @given(st.lists(st.integers(1, 1000), min_size=3, max_size=12, unique=True))
