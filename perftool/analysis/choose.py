@@ -10,6 +10,7 @@ from msgspec import structs
 
 from perftool.analysis import confirmation, metrics, pareto
 from perftool.analysis.confirmation import BEST_IN_F32, under_hint
+from perftool.analysis.hinted import better_hints
 from perftool.analysis.leader import best_in_f32, ratio_of
 from perftool.analysis.limits import Verdict, carrying
 from perftool.analysis.metric import Metric
@@ -77,7 +78,7 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         uncertain=_uncertain(verdicts, chosen.id),
         pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
         open=(*still_open(metric, leader, standings), *carrying(summary, limits)),
-        warnings=(*warnings, *unknown, *told),
+        warnings=(*warnings, *unknown, *told, *_hinted(summary, metric, judged, settled, gain)),
         nearest=(),
     )
 
@@ -95,6 +96,14 @@ def _confirmed(
         return why, confirmation.caveats(summary, metric, chosen, found)
     spent = len(confirmation.exhausted(summary, refused)) >= confirmation.CHOICES
     return why, (f"not confirmed: {why}",) if why and spent else ()
+
+
+def _hinted(
+    summary: Summary, metric: Metric, judged: Limits, settled: Settled, gain: tuple[Gain, ...]
+) -> tuple[str, ...]:
+    """Say which hints are surely better than the choice; disturbed ratios are sure of nothing."""
+    found = settled.confirmation
+    return () if found is not None and found.disturbed else tuple(better_hints(summary, metric, judged, gain))
 
 
 def _fresh(summary: Summary, settled: Settled) -> ConfigurationResult | None:

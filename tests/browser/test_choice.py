@@ -75,7 +75,8 @@ def told_elsewhere(warning: str) -> str | None:
     """Return where the page tells a warning that is not among a choice's own; None for those."""
     if warning.startswith("not confirmed: "):
         return "the badge"
-    return "the recommendation in full" if warning.startswith("the limit on") else None
+    in_full = warning.startswith("the limit on") or " hint passes the limits and " in warning
+    return "the recommendation in full" if in_full else None
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=str)

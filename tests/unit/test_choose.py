@@ -139,6 +139,33 @@ def test_baselines_are_no_candidates() -> None:
 # ---------------------------------------------------------------- gains
 
 
+def hinting(found: Recommendation) -> list[str]:
+    return [text for text in found.warnings if "hint passes the limits" in text]
+
+
+def test_a_hint_that_is_surely_faster_and_passes_is_told_with_what_to_sweep() -> None:
+    slow = Measured(precision="FP32", fps=8.4)
+    evaluations = (evaluated("fp32", "f32", 160), evaluated("fp32", "bf16", 160))
+    latency, throughput = hinting(decide(slow, *BASELINES, evaluations=evaluations))
+    assert latency.startswith("the LATENCY hint passes the limits and is surely faster, 1.9")
+    assert throughput.startswith("the THROUGHPUT hint passes the limits and is surely faster, 2.0")
+    assert throughput.endswith(
+        "): sweep what it resolves to (streams 2, requests 2, threads 2, runs in bf16)"
+    )
+
+
+def test_a_hint_that_misses_a_limit_or_is_not_surely_faster_is_not_told() -> None:
+    slow = Measured(precision="FP32", fps=8.4)
+    evaluations = (evaluated("fp32", "f32", 160), evaluated("fp32", "bf16", 150))
+    limits = Limits(accuracy_drop_pp=1)
+    assert hinting(decide(slow, *BASELINES, limits=limits, evaluations=evaluations)) == []
+    few = (changed(one, rounds=5) for one in (slow, *BASELINES))
+    assert hinting(decide(*few)) == []
+    shaky = (changed(one, factors=(0.3, 2.0, 1.0, 0.4, 1.7, 0.35)) for one in BASELINES)
+    assert hinting(decide(slow, *shaky)) == []
+    assert hinting(choose(summarize(nine()), "throughput", Limits())) == []
+
+
 def test_gains_over_baselines_and_the_best_in_f32() -> None:
     found = choose(summarize(nine()), "throughput", Limits())
     assert [(gain.over, gain.what) for gain in found.gain] == [
