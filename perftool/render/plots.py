@@ -253,13 +253,11 @@ def accuracy_against_speed(summary: Summary, recommendation: Recommendation) -> 
         if key not in fastest or speed.point > points[fastest[key]][1].point:
             fastest[key] = id
     named_ones = set(fastest.values())
-    draw_points(
-        axes,
-        [
-            (one, speed, loss, id not in named_ones or one.dropped is not None)
-            for id, (one, speed, loss) in points.items()
-        ],
-    )
+    drawn = []
+    for id, (one, speed, loss) in points.items():
+        ends = (speed, loss) if id in named_ones else (_bare(speed), _bare(loss))
+        drawn.append((one, *ends, one.dropped is not None))
+    draw_points(axes, drawn)
     positions = {id: (speed.point, loss.point) for id, (_, speed, loss) in points.items()}
     draw_ring(axes, positions.get(recommendation.id or ""))
     axes.margins(x=0.12, y=0.12)
@@ -278,6 +276,10 @@ def accuracy_against_speed(summary: Summary, recommendation: Recommendation) -> 
     lines = [line for id in fastest.values() for line in interval_lines(*points[id][1:])]
     place(axes, list(positions.values()), lines, named, positions.get(recommendation.id or ""))
     return figure
+
+
+def _bare(estimate: Estimate) -> Estimate:
+    return Estimate(point=estimate.point, low=None, high=None)
 
 
 def _disagreement(result: ConfigurationResult) -> Estimate | None:

@@ -106,7 +106,7 @@ def logarithmic(axes: Axes, values: Sequence[float]) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-#: A configuration, its two figures, and whether it is drawn faintly, without intervals.
+#: A configuration, its two figures, and whether it is drawn faintly.
 Drawn = tuple[ConfigurationResult, Estimate | None, Estimate | None, bool]
 #: More points than this are drawn together, as pixels in an SVG too: apart they would take minutes.
 _CROWD = 400
@@ -122,8 +122,7 @@ def draw_points(axes: Axes, points: Sequence[Drawn]) -> None:
     for point in points:
         looks.setdefault((point[0].precision, point[3]), []).append(point)
     for (precision, faint), members in looks.items():
-        if not faint:
-            _draw_intervals(axes, members, LOOKS[precision].colour)
+        _draw_intervals(axes, members, LOOKS[precision].colour)
         at = [(x.point, y.point) for _, x, y, _ in members if x is not None and y is not None]
         _mark(axes, precision, at, faint=faint, rasterized=True)
 
@@ -153,10 +152,9 @@ def draw_point(
     """Draw a configuration with its intervals."""
     assert x is not None and y is not None
     look = LOOKS[result.precision]
-    if not faint:
-        for start, end in interval_lines(x, y):
-            across, up = zip(start, end, strict=True)
-            axes.plot(across, up, color=look.colour, lw=1.0, alpha=0.6, zorder=2)
+    for start, end in interval_lines(x, y):
+        across, up = zip(start, end, strict=True)
+        axes.plot(across, up, color=look.colour, lw=1.0, alpha=0.6, zorder=2)
     _mark(axes, result.precision, [(x.point, y.point)], faint=faint)
 
 

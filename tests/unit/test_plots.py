@@ -15,8 +15,8 @@ from perftool.analysis.choose import choose
 from perftool.analysis.result import Dropped
 from perftool.analysis.summary import summarize
 from perftool.journal import Run
-from perftool.render.plots import batch_and_streams, draw, throughput_against_latency
-from perftool.render.plotting import STYLE, interval_lines
+from perftool.render.plots import accuracy_against_speed, batch_and_streams, draw, throughput_against_latency
+from perftool.render.plotting import LOOKS, STYLE, interval_lines
 from perftool.spec import Limits
 
 NAMES = ["throughput_latency", "batch_streams", "accuracy_speedup"]
@@ -154,3 +154,30 @@ def test_what_a_race_dropped_is_drawn_hollow_and_explained() -> None:
     faces = [line.get_markerfacecolor() for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert "none" in faces
     assert "dropped by the race" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_of_accuracy_against_speed_hollow_is_dropped_too_and_what_is_known_of_it_is_drawn() -> None:
+    """Of each precision's fastest the intervals are drawn, whether or not a race dropped it."""
+    summary = summarize(nine())
+    dropped = {one.id for one in summary.configurations if one.precision == "BF16"}
+    configurations = tuple(
+        msgspec.structs.replace(one, dropped=Dropped(by="cpu-int8-b1-s2", reason="slow"))
+        if one.id in dropped
+        else one
+        for one in summary.configurations
+    )
+    summary = msgspec.structs.replace(summary, configurations=configurations)
+    with matplotlib.rc_context(STYLE):
+        figure = accuracy_against_speed(summary, choose(summary, "throughput", Limits()))
+    assert figure is not None
+    lines = figure.axes[0].lines
+    markers = [line for line in lines if line.get_marker() not in ("None", "none", None, "")]
+    hollow = [line for line in markers if line.get_markerfacecolor() == "none" and line.get_markersize() == 5]
+    assert len(hollow) == len(dropped) == 3
+    upright = [
+        line
+        for line in lines
+        if line.get_color() == LOOKS["BF16"].colour
+        and len(set(line.get_xdata())) == 1 < len(line.get_xdata())
+    ]
+    assert len(upright) == 1, "the interval of its drop, at its fastest"
