@@ -5,11 +5,15 @@ Values only, as in `spec`. Times are integer nanoseconds, sizes are bytes.
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class HostInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A machine's identity, compared whenever runs meet. What cannot be read is "unknown"."""
+    """A machine's identity, compared whenever runs meet. What cannot be read is "unknown".
+
+    So is an `smt` that a virtual machine calls off, in an old journal too: a hypervisor need not show
+    siblings.
+    """
 
     cpu: str
     isa: tuple[str, ...]
@@ -26,6 +30,15 @@ class HostInfo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     openvino: str
     nncf: str
     perftool: str
+
+    def __post_init__(self) -> None:
+        if self.smt == "off" and is_virtual(self.virtualisation):
+            structs.force_setattr(self, "smt", "unknown")
+
+
+def is_virtual(virtualisation: str) -> bool:
+    """Tell whether a machine is a virtual one, by what it says of itself."""
+    return virtualisation.startswith("virtual")
 
 
 #: A visit is disturbed when other processes, or the hypervisor, took more than this share of all CPU time.

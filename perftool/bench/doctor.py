@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from perftool.bench import cgroup, energy, host
 from perftool.journal import Surveyed
-from perftool.machine import FOREIGN_LOAD, Conditions, Finding
+from perftool.machine import FOREIGN_LOAD, Conditions, Finding, is_virtual
 
 #: Steal hardly shows on an idle machine, so a little of it counts.
 STEAL = 0.02
@@ -135,7 +135,7 @@ def judge_smt(readings: Readings) -> Finding:
     if any(set(group or ()) - set(usable) for group in groups):
         advice = "whatever runs on the siblings slows these CPUs down; keep them idle, or switch SMT off"
         return _warning("SMT", f"{found}, with siblings that others may use", advice)
-    if readings.virtualisation.startswith("virtual"):
+    if is_virtual(readings.virtualisation):
         return _unknown("SMT", f"{found}, says the hypervisor, which need not show siblings")
     return _ok("SMT", found)
 

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from perftool.bench import cgroup, host
+from perftool.machine import HostInfo
 from perftool.memory import peak_rss_bytes
 
 CPUS = "sys/devices/system/cpu"
@@ -96,6 +97,26 @@ def test_governors_of_all_usable_cpus_are_named(tmp_path: Path) -> None:
 def test_only_a_processor_that_tells_is_believed(tmp_path: Path, info: str, expected: str) -> None:
     plant(tmp_path, **{"proc/cpuinfo": info, "sys/class/dmi/id/sys_vendor": "Some Cloud"})
     assert host.virtualisation(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "active", "expected"),
+    [
+        ("fpu", "0", "off"),
+        ("fpu", "1", "on"),
+        ("fpu hypervisor", "1", "on"),
+        ("fpu hypervisor", "0", "unknown"),
+    ],
+)
+def test_a_hypervisor_is_not_believed_that_smt_is_off(
+    tmp_path: Path, flags: str, active: str, expected: str
+) -> None:
+    plant(tmp_path, **{"proc/cpuinfo": f"flags : {flags}", f"{CPUS}/smt/active": active})
+    found = host.identity(tmp_path)
+    assert found.smt == expected
+    old = msgspec.json.encode(found).replace(f'"smt":"{expected}"'.encode(), b'"smt":"off"')
+    read = msgspec.json.decode(old, type=HostInfo)
+    assert read.smt == ("unknown" if "hypervisor" in flags else "off"), "in a journal of before, too"
 
 
 # ---------------------------------------------------------------- control groups
