@@ -5,6 +5,7 @@ passes: the recommendation then has no id, and names the nearest misses.
 """
 
 import math
+from collections.abc import Collection
 
 from msgspec import structs
 
@@ -151,16 +152,26 @@ def _nothing(
         pareto=pareto.front(summary.configurations, pareto.trade_off(metric)),
         open=carrying(summary, limits),
         warnings=warnings,
-        nearest=_nearest(verdicts, reasons),
+        nearest=_nearest(
+            verdicts, reasons, {one.id for one in summary.configurations if metric.value(one) is None}
+        ),
     )
 
 
-def _nearest(verdicts: dict[str, Verdict], reasons: dict[str, str]) -> tuple[NearMiss, ...]:
-    """Return the nearest misses; what could not be judged comes last."""
-    missed = sorted((verdict.excess if verdict.reasons else math.inf, id) for id, verdict in verdicts.items())
+def _nearest(
+    verdicts: dict[str, Verdict], reasons: dict[str, str], unmeasured: Collection[str]
+) -> tuple[NearMiss, ...]:
+    """Return the nearest misses, of equals those with fewer.
+
+    What could not be judged comes last: for want of a limit's figure, or, `unmeasured`, of the objective's.
+    """
+    missed = sorted(
+        (verdict.excess if verdict.reasons and id not in unmeasured else math.inf, len(verdict.missed), id)
+        for id, verdict in verdicts.items()
+    )
     return tuple(
         NearMiss(id=id, reason=reasons[id], excess=excess if math.isfinite(excess) else None)
-        for excess, id in missed[:_NEAREST]
+        for excess, _, id in missed[:_NEAREST]
     )
 
 

@@ -9,7 +9,7 @@ from perftool.analysis.leader import standing
 from perftool.analysis.result import Recommendation, Summary
 from perftool.analysis.stats import Estimate
 from perftool.analysis.summary import summarize
-from perftool.spec import Limits
+from perftool.spec import Bound, Limits
 
 NONE = Limits(accuracy_drop_pp=None)
 FAST = Measured(precision="INT8", streams=2, fps=33.0, memory_mb=260, factors=(1.0,))
@@ -152,6 +152,23 @@ def test_a_hint_that_is_surely_faster_and_passes_is_told_with_what_to_sweep() ->
     assert throughput.endswith(
         "): sweep what it resolves to (streams 2, requests 2, threads 2, runs in bf16)"
     )
+
+
+def test_of_equal_misses_the_nearest_has_one_and_not_two() -> None:
+    two = Measured(precision="INT8", fps=10.0, memory_mb=500)
+    one = Measured(precision="INT8", batch=4, fps=30.0, memory_mb=500)
+    least = Bound(metric="throughput", way=">=", value=20.0)
+    limits = Limits(accuracy_drop_pp=None, memory_mb=250, bounds=(least,))
+    assert [miss.id for miss in decide(two, one, limits=limits).nearest] == [one.id, two.id]
+
+
+def test_what_lacks_the_objective_is_no_near_miss() -> None:
+    """It misses less of what was measured of it, and nobody knows how far it is off in all."""
+    unmeasured = Measured(precision="INT8", streams=2, memory_mb=300)
+    measured = Measured(precision="INT8", memory_mb=400)
+    summary = summary_of(unmeasured, measured)
+    told = choose(summary, "latency", Limits(accuracy_drop_pp=None, memory_mb=250)).nearest
+    assert [(miss.id, miss.excess is None) for miss in told] == [(measured.id, False), (unmeasured.id, True)]
 
 
 def test_a_hint_that_misses_a_limit_or_is_not_surely_faster_is_not_told() -> None:
