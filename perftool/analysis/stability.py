@@ -125,7 +125,10 @@ def _remembering() -> Ratios:
 
 
 def _limit(question: _Question, among: Candidates, metric: Metric, bound: float | None) -> Iterator[Switch]:
-    """Give the nearest loosening of a limit, and the nearest tightening, that change the choice."""
+    """Give the nearest loosening of a limit, and the nearest tightening, that change the choice.
+
+    A tightening that only chance tells from none is passed over where rounds can be paired, else said so.
+    """
     is_limited, turns, winner_at = _admitted(question, among, metric)
     strict = sorted(turns, reverse=metric.better == "lower")
     if bound is not None:
@@ -143,9 +146,35 @@ def _limit(question: _Question, among: Candidates, metric: Metric, bound: float 
     for index in range(1, len(strict)):
         value, last = strict[index], strict[index - 1]
         winner = winner_at(value)
-        if winner is not None and winner != question.chosen:
-            yield _tightened(question, metric, bound, shortest(metric, last, value, inward=True), winner)
+        if winner is None or winner == question.chosen:
+            continue
+        apart = _apart(question, metric, winner)
+        if apart is not False:
+            then = shortest(metric, last, value, inward=True)
+            yield _tightened(question, metric, bound, then, winner, tied=apart is None)
             break
+
+
+def _apart(question: _Question, metric: Metric, winner: str) -> bool | None:
+    """Tell whether more than chance lies between the figures of the winner and of the choice.
+
+    Paired inside rounds where the metric has a figure for each: False, where the interval of the ratio covers
+    1. None where either's interval, of a metric that cannot be paired, covers the other's figure. Without
+    intervals the figures are taken as they are.
+    """
+    summary, chosen = question.summary, question.chosen
+    assert chosen is not None
+    if metric.series is not None:
+        ratio, _ = ratio_of(summary, metric, winner, chosen)
+        return ratio is None or not _covers(ratio, 1.0)
+    results = {one.id: one for one in summary.configurations}
+    mine, its = metric.read(results[winner]), metric.read(results[chosen])
+    assert mine is not None and its is not None, "a limit on it could tell them apart"
+    return None if _covers(mine, its.point) or _covers(its, mine.point) else True
+
+
+def _covers(estimate: Estimate, value: float) -> bool:
+    return estimate.low is not None and estimate.high is not None and estimate.low <= value <= estimate.high
 
 
 def _admitted(
@@ -204,7 +233,9 @@ def _loosened(question: _Question, metric: Metric, now: float, then: float, id: 
     )
 
 
-def _tightened(question: _Question, metric: Metric, now: float | None, then: float, id: str) -> Switch:
+def _tightened(
+    question: _Question, metric: Metric, now: float | None, then: float, id: str, *, tied: bool
+) -> Switch:
     what = "with a limit on" if now is None else "tightening"
     beyond = "below" if metric.better == "lower" else "above"
     return Switch(
@@ -214,7 +245,8 @@ def _tightened(question: _Question, metric: Metric, now: float | None, then: flo
         then=then,
         id=id,
         gain=question.gain(id),
-        text=f"{what} {metric.name} {beyond} {then:.10g} {metric.unit}: {id} wins",
+        text=f"{what} {metric.name} {beyond} {then:.10g} {metric.unit}: {id} wins"
+        + (", no surer than their intervals, which overlap" if tied else ""),
     )
 
 
