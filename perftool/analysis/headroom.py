@@ -8,7 +8,7 @@ from msgspec import structs
 
 from perftool.analysis.evidence import Evidence
 from perftool.analysis.result import ConfigurationResult, Series
-from perftool.analysis.roofline import Placed, Roofline, place, roofline
+from perftool.analysis.roofline import Placed, Roofline, believable, place, roofline
 from perftool.journal import Record
 from perftool.record import PeaksMeasured
 
@@ -36,7 +36,8 @@ def under(
 ) -> Limited:
     """Say of a configuration how near it comes to its limit, where its device's roofline is known.
 
-    One that was given up is no answer to how near one can come.
+    One that was given up is no answer to how near one can come, and neither is one that is far above peaks
+    which other load made too low: its percent is unknown.
     """
     throughput, limits = result.throughput_fps, rooflines.get(result.device)
     if result.status != "ok" or limits is None or throughput is None or not found.compiled:
@@ -51,6 +52,8 @@ def under(
     )
     if placed is None:
         return Limited(result, series, None)
+    if not believable(placed.of_limit.point, limits):
+        return Limited(result, series, placed)
     scale = placed.of_limit.point / throughput.point
     by_round = {round: scale * fps for round, fps in series.throughput_fps.items()}
     return Limited(

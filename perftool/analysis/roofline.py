@@ -20,6 +20,8 @@ MEMORY = "memory bandwidth"
 _NAMED = 0.10
 #: What is surely above so many percent of a limit, and not surely below the limit, is said to be at it.
 _NEAR = 90.0
+#: What is above so many percent of a limit shows, where the peaks were disturbed, that these are too low.
+_BELIEVABLE = 110.0
 _GIGA = 1e9
 
 
@@ -48,8 +50,8 @@ class Roofline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Placed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where a configuration lies: operations per byte, the rate reached and the limit, in 10^9 operations/s.
 
-    `of_limit` is the rate in percent of the limit; `bound` what the limit is made of. `words` say the
-    headroom in a sentence.
+    `of_limit` is the rate in percent of the limit, whether or not that is believable; `bound` what the limit
+    is made of. `words` say the headroom in a sentence.
     """
 
     id: str
@@ -104,6 +106,11 @@ def ceiling_of(found: Roofline, precision: str) -> Ceiling | None:
     return next((one for one in found.ceilings if one.precision == precision), None)
 
 
+def believable(percent: float, found: Roofline) -> bool:
+    """Tell whether a percent of a limit can be: not where the limit was disturbed and is surely exceeded."""
+    return not (found.disturbed and percent > _BELIEVABLE)
+
+
 # ---------------------------------------------------------------- a configuration
 
 
@@ -150,6 +157,7 @@ def place(
     )
     of_limit = _scaled(ratio_of_independent(throughput_fps, limit_fps), 100.0)
     bound = _bound(parts)
+    words = said(id, of_limit, bound) if believable(of_limit.point, found) else _unreliable(id, of_limit)
     return Placed(
         id=id,
         precision=precision,
@@ -158,7 +166,7 @@ def place(
         limit_gflops=flops / seconds / _GIGA,
         of_limit=of_limit,
         bound=bound,
-        words=said(id, of_limit, bound),
+        words=words,
     )
 
 
@@ -240,6 +248,13 @@ def said(id: str, of_limit: Estimate, bound: str) -> str:
     return (
         f"{id} reaches {percent} of its limit, which is {bound}: no more than {faster} is to be had of this "
         "graph in these precisions here"
+    )
+
+
+def _unreliable(id: str, of_limit: Estimate) -> str:
+    return (
+        f"{id}: unreliable, {of_limit.point:.0f} % of peaks that other load made too low; measure them again "
+        "on a quiet machine"
     )
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import msgspec
 import pytest
 from journals import BASELINES, Journal, Measured, nine, three
-from peaks import GFLOPS, measured
+from peaks import GFLOPS, QUIET, measured
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -129,6 +129,21 @@ def test_peaks_that_make_no_roofline_cost_a_journal_nothing_else() -> None:
     assert summary.rooflines == summary.placed == ()
     assert summary.configurations == without.configurations
     assert summarize(limited(nine(), measured(), useless)) == SUMMARY, "those before it still count"
+
+
+@pytest.mark.parametrize(("share", "known"), [(1.0, True), (0.25, False)])
+def test_far_above_peaks_that_were_disturbed_the_percent_is_unreliable(share: float, known: bool) -> None:
+    """INT8 reaches 98 % of what the peaks would be on a quiet machine, and other load took some of them."""
+    busy = msgspec.structs.replace(QUIET, other_load=0.7)
+    peaks = measured({name: share * rate for name, rate in GFLOPS.items()}, 20.0 * share, conditions=busy)
+    summary = summarize(limited(nine(), peaks))
+    result = next(one for one in summary.configurations if one.id == "cpu-int8-b1-s2")
+    placed = next(one for one in summary.placed if one.id == result.id)
+    assert (result.of_limit is not None) == known
+    assert placed.words.startswith("cpu-int8-b1-s2: unreliable, ") != known
+    assert bool(summary.series[result.id].of_limit) == known
+    quiet = measured({name: share * rate for name, rate in GFLOPS.items()}, 20.0 * share)
+    assert of("cpu-int8-b1-s2", summarize(limited(nine(), quiet))).point > 0
 
 
 def test_what_was_given_up_is_not_placed() -> None:
