@@ -31,6 +31,8 @@ from perftool.render.tabular import ODD_MARK, ROWS, empty_table
 
 CHOICE_MARK = ">"
 FRONT_MARK = "*"
+#: After a percentile: what it is at least is known, but not what at most.
+OPEN_MARK = "+"
 #: A longer title would be cut at 80 columns.
 _LONGEST_TITLE = 72
 
@@ -106,7 +108,7 @@ def configurations(summary: Summary, recommendation: Recommendation) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("configuration", overflow="fold")
     table.add_column("runs in", no_wrap=True)
-    table.add_column("strms/\nreqs", justify="right", no_wrap=True)
+    table.add_column("str/\nreqs", justify="right", no_wrap=True)
     for metric in columns:
         table.add_column(f"{metric.heading}\n{metric.unit}", justify="right", no_wrap=True)
     objective = metrics.objective_metric(recommendation.objective, recommendation.limits, summary)
@@ -192,8 +194,14 @@ def _cell(metric: Metric, result: ConfigurationResult) -> str:
     estimate = metric.read(result)
     bare = (metrics.LATENCY[90], metrics.LATENCY[95], metrics.LATENCY[99], metrics.OF_LIMIT)
     if metric in bare and estimate is not None:
-        return f"{estimate.point:.{max(metric.digits, significant(estimate.point, 2))}f}"
+        more = OPEN_MARK if _open(estimate) else ""
+        return f"{estimate.point:.{max(metric.digits, significant(estimate.point, 2))}f}{more}"
     return figure(metric, result)
+
+
+def _open(estimate: Estimate) -> bool:
+    """Tell whether only the lower end of a percentile's interval is known."""
+    return estimate.low is not None and estimate.high is None
 
 
 def _runs_in(result: ConfigurationResult) -> str:
@@ -227,6 +235,11 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
     if isinstance(recommendation.objective, dict):
         lines.append(f"score: {told(recommendation.objective)}, in times that of {objective.over}")
     everything = (*summary.configurations, *summary.baselines)
+    columns = [each for each in _columns(summary, recommendation) if each.load is not None]
+    if any((found := each.read(one)) and _open(found) for each in columns for one in everything):
+        lines.append(
+            f"{OPEN_MARK} after a percentile: it may be more, as visits differ too much for an upper end"
+        )
     images = max((one.accuracy.images for one in everything if one.accuracy), default=0)
     if summary.run.accuracy_of and images:
         lines.append(

@@ -16,7 +16,7 @@ from perftool.analysis.summary import summarize
 from perftool.deploy.bundle import claim
 from perftool.journal import Allowed, Drop, Entry, Finished, Focused, Raced, Record, Run, Started
 from perftool.record import Failed, Visited
-from perftool.render.tables import choice_lines
+from perftool.render.tables import choice_lines, legend
 from perftool.spec import Bound, Closed, Limits, Objective, Policy, Sync
 from perftool.sweep.focus import next_focus
 from perftool.sweep.pace import compiles_left, seconds_left
@@ -287,6 +287,7 @@ def test_the_figures_that_are_told_are_of_the_rounds_that_the_ratios_are_of() ->
         f", which executed in bf16: {its.point:.1f} images/s",
     )
     assert all(one in text for one in said)
+    assert "the box has figures of its fresh rounds" in legend(summarize(run), found).plain
     for line in text.splitlines():
         if "FP32 under the LATENCY hint" in line:
             assert float(line.partition("x")[0]) == pytest.approx(own.point / its.point, rel=0.02)

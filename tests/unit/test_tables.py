@@ -5,6 +5,7 @@ that differs, and its text is what `shown` returns.
 """
 
 import io
+import re
 from pathlib import Path
 
 import msgspec
@@ -156,3 +157,13 @@ def test_digits_follow_the_interval(estimate: tuple[float, float | None, float |
 
 def test_plain_text_stays() -> None:
     assert plain("Straße 100 % ±") == "Straße 100 % ±"
+
+
+def test_a_percentile_without_an_upper_end_is_marked_as_one_that_may_be_more() -> None:
+    """Visits differ by far more than requests inside them."""
+    shaky = Measured(precision="INT8", fps=30.0, completions=40, factors=(1.0, 0.5, 1.0, 0.8, 1.0, 0.6))
+    text = shown(Journal((shaky, *BASELINES), EVALUATIONS).run(), limits=Limits(accuracy_drop_pp=None))
+    row = next(line for line in text.splitlines() if line.startswith(">* cpu-int8-b1-s1"))
+    assert re.search(r" \d\d\.\d\+ ", row)
+    assert "+ after a percentile: it may be more" in text
+    assert "+ after a percentile" not in shown(Journal((Measured(completions=10),)).run())
