@@ -279,7 +279,8 @@ def _block_changes(changes: ProfilesCompared) -> Table:
 
 def _legend(report: LayerReport) -> Text:
     lines = [
-        "time: the median over bursts of one request's time in a layer, ± half of the 95 % interval",
+        "time: the median over bursts of one request's time in a layer, ± half of the 95 % interval, or + "
+        "and - its ends",
         "share: of the layers' sum; GFLOP/s: 10^9 operations per second, a multiply-add is 2",
         "runs in: read off the kernel's name; a gain is a bound: nothing else becomes slower or faster",
     ]

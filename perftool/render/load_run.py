@@ -66,8 +66,8 @@ def _notes(run: LoadRun) -> Text:
         lines.append("N of M: not measurable, N of the M requests that it takes")
     if any(found is not None and (found.low is None or found.high is None) for _, found in shown):
         lines.append(
-            "no ±: too few requests for an interval, or for its upper end; the nearer to saturation, "
-            "the longer a queue remembers (more --seconds)"
+            "neither ± nor + and -: too few requests for an interval, or for its upper end; the nearer to "
+            "saturation, the longer a queue remembers (more --seconds)"
         )
     lines.append("sent late: 99 % of the requests were sent later by no more than this; latencies contain it")
     if any(point.disturbed for point in run.points):

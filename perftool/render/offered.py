@@ -14,7 +14,7 @@ _SHOWN = (50, 95, 99)
 
 OFFERED_LEGEND = Text(
     "open load: requests arrive by chance at the offered rate; latency from when each was to arrive\n"
-    "N of M: not measurable, N of the M requests that it takes; no ±: too few requests for an interval\n"
+    "N of M: not measurable, N of the M requests that it takes; bare: too few of them for an interval\n"
     "!: other processes or the hypervisor took more than 10 % of the CPUs in some of its windows",
     style="dim",
 )
