@@ -120,6 +120,28 @@ def test_of_a_run_of_hundreds(show: Show) -> None:
     agree(page, summary, "throughput", random_limits(summary, 11, 150, Limits()))
 
 
+def test_fresh_rounds_that_were_disturbed_decide_nothing_on_the_page_either(show: Show) -> None:
+    summary = tangled(0)
+    again = {
+        id: structs.replace(
+            one,
+            disturbed=one.visits,
+            series={
+                name: structs.replace(each, disturbed=frozenset(each.throughput_fps))
+                for name, each in one.series.items()
+            },
+        )
+        for id, one in summary.again.items()
+    }
+    summary = structs.replace(summary, again=again)
+    page = show(summary, choose(summary, "throughput", Limits()))
+    asked = random_limits(summary, 0, 100, Limits())
+    agree(page, summary, "throughput", asked)
+    found = [choose(summary, "throughput", limits) for limits in asked]
+    assert any((one.unconfirmed or "").startswith("disturbed: ") for one in found)
+    assert not any(one.refused for one in found)
+
+
 def test_the_example_run_too(show: Show) -> None:
     run = read(EXAMPLE)
     summary = summarize(run, name="example")
