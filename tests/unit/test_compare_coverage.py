@@ -257,10 +257,32 @@ def test_of_two_baselines_alone_the_one_that_moved_as_the_median_stays() -> None
 
 
 def test_what_all_changed_by_is_judged_with_the_drift_of_machines_in_mind() -> None:
-    machine = (1.0, 0.99, 1.01, 0.9, 1.0, 0.98)
+    even = tuple(changed(one, wobble=0.0) for one in NINE)
+    before = look(Journal(even, machine=(1.0,)).run())
     for factor, verdicts in ((0.93, {"undecided"}), (0.85, {"worse"})):
-        found = compared(nine_look(), nine_look("now", machine=tuple(factor * one for one in machine)))
+        found = compared(before, look(Journal(even, machine=(factor,)).run()))
         assert {one.verdict for one in found.common} == verdicts
+
+
+def test_machines_that_are_seen_to_drift_make_what_all_changed_by_less_sure() -> None:
+    even = tuple(changed(one, wobble=0.0) for one in NINE)
+    before = [look(Journal(even, machine=(1.0,)).run(), f"a{turn}") for turn in range(4)]
+    reaches = []
+    for factors in ((0.87,) * 4, (0.75, 1.0, 0.78, 0.98)):
+        now = [look(Journal(even, machine=(one,)).run(), f"b{turn}") for turn, one in enumerate(factors)]
+        ratio = compare_sides(before, now, (THROUGHPUT,), threshold=0.03).common[0].ratio
+        assert ratio.point == pytest.approx(0.87, abs=0.005) and ratio.low is not None
+        reaches.append(ratio.point / ratio.low - 1)
+    assert reaches[1] > 1.5 * reaches[0]
+
+
+def test_a_control_without_members_remembers_none_of_their_figures() -> None:
+    one = nine_look()
+    matched, _ = match(one, one)
+    pair = Pair(one, one, processes_of(one.run), processes_of(one.run))
+    control = find_control(pair, "CPU", matched)
+    assert all(control.series(pair, THROUGHPUT))
+    assert msgspec.structs.replace(control, members=()).series(pair, THROUGHPUT) == ({}, {})
 
 
 def test_few_configurations_cannot_overrule_two_baselines_that_agree() -> None:
