@@ -20,6 +20,7 @@ from perftool.analysis.matching import Look, Matched, anonymous, resolved_otherw
 from perftool.analysis.metric import Metric
 from perftool.analysis.metrics import THROUGHPUT
 from perftool.analysis.scatter import Left
+from perftool.analysis.stats import Estimate
 from perftool.spec import Configuration
 
 #: A baseline that differs as surely as this from what it stands for is no control.
@@ -53,7 +54,8 @@ class Control(Struct, frozen=True, kw_only=True):
     """What moves with a device's machine: baselines (`members`), or without any `most` configurations.
 
     `apart` are baselines that are no control, with the reason; they are judged like any configuration.
-    `process` and `machine` are standard deviations, on the scale of logarithms (see `drift`).
+    `process` and `machine` are standard deviations, on the scale of logarithms (see `drift`). `known` and
+    `ratios` remember its series and its change in each metric.
     """
 
     device: str
@@ -63,6 +65,7 @@ class Control(Struct, frozen=True, kw_only=True):
     process: float
     machine: float
     known: dict[tuple[Kind, str], tuple[dict[int, float], dict[int, float]]] = {}
+    ratios: dict[tuple[Kind, str], Estimate | None] = {}
 
     @property
     def kind(self) -> Kind:

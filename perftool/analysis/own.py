@@ -126,7 +126,15 @@ def _without_control(turn: Turn, metric: Metric, ratio: Estimate) -> Estimate | 
 
 
 def _control_ratio(metric: Metric, pair: Pair, control: Control) -> Estimate | None:
-    """Return what the control changed by, as visits know it; of a metric without rounds the usual ratio."""
+    """Return what the control changed by, as visits know it, worked out once."""
+    key = (control.kind, metric.name)
+    if key not in control.ratios:
+        control.ratios[key] = _changed_by(metric, pair, control)
+    return control.ratios[key]
+
+
+def _changed_by(metric: Metric, pair: Pair, control: Control) -> Estimate | None:
+    """Return the change of the medians over rounds; of a metric without rounds the usual ratio."""
     if metric.series is not None:
         return drift.change_of_medians(*control.series(pair, metric))
     ratios = [ratio_of(metric, one) for one in control.members or control.most]

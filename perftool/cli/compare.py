@@ -91,7 +91,7 @@ def _side(path: Path) -> list[Path]:
     """Split a side into its runs at commas; a path that exists is taken as it is."""
     if path.exists():
         return [path]
-    return [Path(one) for one in str(path).split(",") if one]
+    return [Path(one) for one in str(path).split(",") if one] or [path]
 
 
 def _threshold(text: str) -> float:
