@@ -12,7 +12,7 @@ from perftool.analysis.blocks import cut, parts_of
 from perftool.analysis.evidence import disturbed, most_executed
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Spent, advise
-from perftool.analysis.roofline import Roofline, believable, ceiling_of
+from perftool.analysis.roofline import Roofline, ceiling_of
 from perftool.analysis.stats import Estimate, median_estimate
 from perftool.journal import Record
 from perftool.machine import HostInfo
@@ -28,9 +28,8 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `gflops` is its rate in 10^9 operations per second, and `device_gflops` what all requests in flight reach
     in it together, as they share the device; None where it has none. `of_peak` is percent of the measured
     peak of its precision, `of_limit` percent of what the roofline allows it, both by the rate of all requests
-    and None without peaks, and far above peaks that other load made too low. `intensity` is operations per
-    byte. `block` is the part of the network that it belongs to; `transition` tells that it only changes
-    precision or layout.
+    and None without peaks. `intensity` is operations per byte. `block` is the part of the network that it
+    belongs to; `transition` tells that it only changes precision or layout.
     """
 
     name: str
@@ -229,8 +228,6 @@ def _row(
     gflops = layer.flops / time_ns if layer.flops and time_ns > 0 else None
     together = None if gflops is None else requests * gflops
     ceiling = _ceiling(layer.precision, roofline)
-    of_peak = None if together is None or ceiling is None else 100 * together / ceiling
-    of_limit = None if least_ns is None or time_ns <= 0 else 100 * least_ns / time_ns
     return LayerRow(
         name=layer.name,
         type=layer.type,
@@ -243,15 +240,11 @@ def _row(
         share=time.point / whole_us if whole_us > 0 else 0.0,
         gflops=gflops,
         device_gflops=together,
-        of_peak=_believed(of_peak, roofline),
-        of_limit=_believed(of_limit, roofline),
+        of_peak=None if together is None or ceiling is None else 100 * together / ceiling,
+        of_limit=None if least_ns is None or time_ns <= 0 else 100 * least_ns / time_ns,
         intensity=layer.flops / layer.bytes if layer.flops and layer.bytes else None,
         transition=layer.rewrites,
     )
-
-
-def _believed(percent: float | None, roofline: Roofline | None) -> float | None:
-    return None if percent is None or roofline is None or not believable(percent, roofline) else percent
 
 
 def _ceiling(precision: str, roofline: Roofline | None) -> float | None:

@@ -292,7 +292,6 @@ def _legend(report: LayerReport) -> Text:
     if report.rooflines:
         lines.append(
             "of limit: the least time in which all requests in flight could do a layer's operations and move "
-            "its bytes, at the limits of the device, in percent of the time that it took; - far above limits "
-            "that other load made too low"
+            "its bytes, at the limits of the device, in percent of the time that it took"
         )
     return Text("\n".join(lines), style="dim")

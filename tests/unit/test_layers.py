@@ -87,15 +87,6 @@ def test_a_layer_is_the_median_of_its_bursts_with_an_interval_and_has_its_rate()
     assert row.of_limit == pytest.approx(100 * 6_000 / 12_500), "its bytes take 6 us at the least"
 
 
-def test_far_above_peaks_that_were_disturbed_a_layers_percents_are_unknown() -> None:
-    record = timed(node("a", 3, flops=1_200_000, moved=60_000))
-    (row,) = layer_profile(record, a_roofline()).layers
-    assert row.of_limit == pytest.approx(200), "of the memory's bandwidth: it stayed in caches"
-    busy = msgspec.structs.replace(a_roofline(), disturbed=True)
-    (row,) = layer_profile(record, busy).layers
-    assert row.of_limit is None and row.of_peak == pytest.approx(50)
-
-
 def test_requests_side_by_side_share_the_device() -> None:
     layer = node("a", 10, flops=1_200_000)
     alone = layer_profile(timed(layer), a_roofline()).layers[0]
