@@ -47,7 +47,7 @@ class GroupChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str
     time_us: float | None
     other_us: float | None
-    ratio: float | None
+    ratio: Estimate | None
 
 
 class ProfilesCompared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,7 +156,7 @@ def _change(pair: _Pair) -> LayerChange:
         time_us=time.point,
         other_us=other.point,
         saved_us=other.point - time.point,
-        ratio=ratio_of_independent(other, time) if time.point > 0 and other.point > 0 else None,
+        ratio=_ratio(other, time),
     )
 
 
@@ -180,9 +180,20 @@ def _blocks(one: LayerProfile, other: LayerProfile) -> tuple[GroupChange, ...]:
     found = []
     for name in dict.fromkeys([*mine, *its]):
         time, theirs = mine.get(name), its.get(name)
-        ratio = theirs / time if time and theirs is not None else None
-        found.append(GroupChange(name=name, time_us=time, other_us=theirs, ratio=ratio))
+        found.append(
+            GroupChange(
+                name=name,
+                time_us=time.point if time else None,
+                other_us=theirs.point if theirs else None,
+                ratio=_ratio(theirs, time) if time and theirs else None,
+            )
+        )
     return tuple(found)
+
+
+def _ratio(other: Estimate, time: Estimate) -> Estimate | None:
+    """Return how many times as long the other took; None where one of the two is too short to tell."""
+    return ratio_of_independent(other, time) if time.point > 0 and other.point > 0 else None
 
 
 def _by_type(rows: Sequence[LayerRow]) -> tuple[LayerGroup, ...]:
@@ -194,13 +205,13 @@ def _by_type(rows: Sequence[LayerRow]) -> tuple[LayerGroup, ...]:
         LayerGroup(
             name=name,
             layers=len(members),
-            time_us=sum(row.time_us.point for row in members),
+            time_us=_added(members),
             share=sum(row.share for row in members),
             gflops=None,
         )
         for name, members in types.items()
     ]
-    return tuple(sorted(groups, key=lambda group: -group.time_us))
+    return tuple(sorted(groups, key=lambda group: -group.time_us.point))
 
 
 class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,8 @@ From one LayersTimed record; nothing here measures. The method is explained in d
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean, median
+from statistics import median
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -12,7 +13,9 @@ from perftool.analysis.blocks import cut, parts_of
 from perftool.analysis.evidence import disturbed, most_executed
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Spent, advise
-from perftool.analysis.roofline import Roofline, ceiling_of
+from perftool.analysis.layer_limits import ceiling, computing_ns, least_ns
+from perftool.analysis.layer_times import burst_sums, hidden_ms, in_ms, latency_ms, widened
+from perftool.analysis.roofline import Roofline
 from perftool.analysis.stats import Estimate, median_estimate
 from perftool.journal import Record
 from perftool.machine import HostInfo
@@ -25,6 +28,7 @@ _NS_PER_US = 1e3
 class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One node of the compiled graph. Its time is of one inference of a batch, its share of all nodes' time.
 
+    The upper end of its interval is higher by what a counter may leave out of it.
     `gflops` is its rate in 10^9 operations per second, and `device_gflops` what all requests in flight reach
     in it together, as they share the device; None where it has none. `of_peak` is percent of the measured
     peak of its precision, `of_limit` percent of what the roofline allows it, both by the rate of all requests
@@ -50,11 +54,14 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LayerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nodes taken together: of one type, one block, one precision."""
+    """Nodes taken together: of one type, one block, one precision. `time_us` is their share of the sum.
+
+    Its interval is that of their sums in single bursts, widened as a layer's is.
+    """
 
     name: str
     layers: int
-    time_us: float
+    time_us: Estimate
     share: float
     gflops: float | None
 
@@ -62,7 +69,8 @@ class LayerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A configuration's time, layer by layer in the order of execution; latencies in ms, of one batch.
 
-    `plain_ms` is the latency without counters, `counted_ms` with them, `sum_ms` the layers' times added up.
+    `plain_ms` is the latency without counters, `counted_ms` with them, `sum_ms` the layers' times added up,
+    its upper end higher by `hidden_ms`.
     `counters_ms` is what counting cost, the former two's difference; `outside_ms` what no node accounts for,
     the latter two's; of that the counters hide `hidden_ms` at the most, since they show whole microseconds:
     in every node that may run, those included that showed nothing and so are no layers here.
@@ -94,6 +102,14 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     outside_ms: float = 0.0
     hidden_ms: float = 0.0
     disturbed: bool = False
+
+
+class _Whole(NamedTuple):
+    """All nodes' times in microseconds: their medians added up, their sum; what each one's counter hides."""
+
+    medians_us: float
+    sum_us: float
+    tick_us: float
 
 
 def layer_profiles(
@@ -130,29 +146,32 @@ def layer_profile(
     `cores` are those that the peaks were measured on, where that is known.
 
     A layer's time is the median over the bursts, each burst's being the mean of its inferences; latencies
-    are estimated in the same way. `sum_ms` adds the layers' medians up, and so do all groups; its
-    interval is that of the sums of single bursts, widened to hold it.
+    are estimated in the same way, and so is `sum_ms`, from the sums of single bursts. Shares are of the
+    layers' medians, and groups the same shares of the sum: so all of them add up.
     """
     rows = [one for one in timed.layers if one.times_ns]
-    times = [median_estimate([value / _NS_PER_US for value in one.times_ns]) for one in rows]
+    tick_us = timed.tick_ns / _NS_PER_US
+    times = [
+        widened(median_estimate([value / _NS_PER_US for value in one.times_ns]), tick_us) for one in rows
+    ]
     spent = [
         Spent(
             one,
             time.point * _NS_PER_US,
-            _least_ns(one, timed.requests, roofline),
-            _computing_ns(one, timed.requests, roofline),
+            least_ns(one, timed.requests, roofline),
+            computing_ns(one, timed.requests, roofline),
         )
         for one, time in zip(rows, times, strict=True)
     ]
     places = parts_of([one.originals for one in rows], cut(_nodes(timed)) if parts is None else parts)
     executed = _executed(rows)
-    hidden = _hidden_ms(timed)
-    plain = _latency_ms(timed.plain_ns, timed.bursts)
-    counted = _latency_ms(timed.counted_ns, timed.bursts)
-    total = _sum_ms(rows, times)
-    whole = sum(time.point for time in times)
+    hidden = hidden_ms(timed)
+    plain = latency_ms(timed.plain_ns, timed.bursts)
+    counted = latency_ms(timed.counted_ns, timed.bursts)
+    total = widened(in_ms(burst_sums(rows)), hidden)
+    whole = _Whole(sum(time.point for time in times), total.point * _NS_PER_MS / _NS_PER_US, tick_us)
     layers = tuple(
-        _row(one, time, part, whole, timed.requests, roofline)
+        _row(one, time, part, whole.medians_us, timed.requests, roofline)
         for one, time, part in zip(spent, times, places, strict=True)
     )
     rewriting = [one for one in spent if one.layer.rewrites]
@@ -195,39 +214,13 @@ def _executed(rows: Sequence[LayerTime]) -> str | None:
     return most if share else None
 
 
-def _latency_ms(latencies_ns: Sequence[int], bursts: int) -> Estimate:
-    """Return the median over bursts of the mean latency."""
-    size = max(1, len(latencies_ns) // max(1, bursts))
-    chunks = [latencies_ns[at : at + size] for at in range(0, len(latencies_ns) - size + 1, size)]
-    return median_estimate([fmean(chunk) / _NS_PER_MS for chunk in chunks])
-
-
-def _hidden_ms(timed: LayersTimed) -> float:
-    """Return how much of a request's time the counters may leave out by cutting off.
-
-    A node without a time ran too shortly to show, or is one that moves nothing: that only hands data over.
-    """
-    return sum(1 for one in timed.layers if one.times_ns or one.bytes) * timed.tick_ns / _NS_PER_MS
-
-
-def _sum_ms(rows: Sequence[LayerTime], times: Sequence[Estimate]) -> Estimate:
-    point = sum(time.point for time in times) * _NS_PER_US / _NS_PER_MS
-    count = min((len(one.times_ns) for one in rows), default=0)
-    if not count:
-        return Estimate(point=point, low=None, high=None)
-    sums = median_estimate([sum(one.times_ns[at] for one in rows) / _NS_PER_MS for at in range(count)])
-    if sums.low is None or sums.high is None:
-        return Estimate(point=point, low=None, high=None)
-    return Estimate(point=point, low=min(sums.low, point), high=max(sums.high, point))
-
-
 def _row(
     spent: Spent, time: Estimate, block: str, whole_us: float, requests: int, roofline: Roofline | None
 ) -> LayerRow:
-    layer, time_ns, least_ns, _ = spent
+    layer, time_ns, least, _ = spent
     gflops = layer.flops / time_ns if layer.flops and time_ns > 0 else None
     together = None if gflops is None else requests * gflops
-    ceiling = _ceiling(layer.precision, roofline)
+    best = ceiling(layer.precision, roofline)
     return LayerRow(
         name=layer.name,
         type=layer.type,
@@ -240,36 +233,11 @@ def _row(
         share=time.point / whole_us if whole_us > 0 else 0.0,
         gflops=gflops,
         device_gflops=together,
-        of_peak=None if together is None or ceiling is None else 100 * together / ceiling,
-        of_limit=None if least_ns is None or time_ns <= 0 else 100 * least_ns / time_ns,
+        of_peak=None if together is None or best is None else 100 * together / best,
+        of_limit=None if least is None or time_ns <= 0 else 100 * least / time_ns,
         intensity=layer.flops / layer.bytes if layer.flops and layer.bytes else None,
         transition=layer.rewrites,
     )
-
-
-def _ceiling(precision: str, roofline: Roofline | None) -> float | None:
-    """Return the most operations per nanosecond that were seen in a precision."""
-    found = ceiling_of(roofline, precision) if roofline else None
-    return found.gflops.point if found else None
-
-
-def _least_ns(layer: LayerTime, requests: int, roofline: Roofline | None) -> float | None:
-    """Return the least time that the peaks allow a layer, while `requests` of its kind share the device.
-
-    The larger of what its operations and what its bytes take at the peaks; None where one is not known.
-    """
-    if roofline is None or not (layer.flops or layer.bytes):
-        return None
-    computing = _computing_ns(layer, requests, roofline)
-    if layer.flops and computing is None:
-        return None
-    return max(computing or 0.0, requests * layer.bytes / roofline.bandwidth_gb_s.point)
-
-
-def _computing_ns(layer: LayerTime, requests: int, roofline: Roofline | None) -> float | None:
-    """Return the part of that which its operations take; None without operations, or without their peak."""
-    ceiling = _ceiling(layer.precision, roofline)
-    return requests * layer.flops / ceiling if layer.flops and ceiling else None
 
 
 def _transition(layer: LayerTime) -> str:
@@ -278,22 +246,29 @@ def _transition(layer: LayerTime) -> str:
     return f"{layer.reads or 'unknown'} to {layer.writes or 'unknown'}"
 
 
-def _grouped(spent: Sequence[Spent], key: Callable[[int], str], whole_us: float) -> tuple[LayerGroup, ...]:
+def _grouped(spent: Sequence[Spent], key: Callable[[int], str], whole: _Whole) -> tuple[LayerGroup, ...]:
     """Take nodes together, the costliest group first."""
     groups: dict[str, list[Spent]] = {}
     for index, one in enumerate(spent):
         groups.setdefault(key(index), []).append(one)
-    made = [_group(name, members, whole_us) for name, members in groups.items()]
-    return tuple(sorted(made, key=lambda group: -group.time_us))
+    made = [_group(name, members, whole) for name, members in groups.items()]
+    return tuple(sorted(made, key=lambda group: -group.time_us.point))
 
 
-def _group(name: str, members: Sequence[Spent], whole_us: float) -> LayerGroup:
-    time_ns = sum(one.time_ns for one in members)
+def _group(name: str, members: Sequence[Spent], whole: _Whole) -> LayerGroup:
+    medians_us = sum(one.time_ns for one in members) / _NS_PER_US
+    share = medians_us / whole.medians_us if whole.medians_us > 0 else 0.0
+    point = share * whole.sum_us
+    sums = widened(burst_sums([one.layer for one in members]), len(members) * whole.tick_us)
     flops = sum(one.layer.flops for one in members)
     return LayerGroup(
         name=name,
         layers=len(members),
-        time_us=time_ns / _NS_PER_US,
-        share=time_ns / _NS_PER_US / whole_us if whole_us > 0 else 0.0,
-        gflops=flops / time_ns if flops and time_ns > 0 else None,
+        time_us=Estimate(
+            point=point,
+            low=None if sums.low is None else min(sums.low, point),
+            high=None if sums.high is None else max(sums.high, point),
+        ),
+        share=share,
+        gflops=flops / point / _NS_PER_US if flops and point > 0 else None,
     )

@@ -178,10 +178,10 @@ def _groups(title: str, groups: Sequence[LayerGroup]) -> Table:
     for heading in ("layers", "time\nus", "share", "GFLOP/s"):
         table.add_column(heading, justify="right", no_wrap=True)
     for group in groups[:_GROUPS]:
-        cells = [group.name, str(group.layers), f"{group.time_us:.0f}", f"{group.share:.1%}"]
+        cells = [group.name, str(group.layers), f"{group.time_us.point:.0f}", f"{group.share:.1%}"]
         table.add_row(*(Text(plain(cell)) for cell in (*cells, _rate(group.gflops))))
     if rest := groups[_GROUPS:]:
-        layers, time = sum(group.layers for group in rest), sum(group.time_us for group in rest)
+        layers, time = sum(group.layers for group in rest), sum(group.time_us.point for group in rest)
         share = sum(group.share for group in rest)
         table.add_section()
         table.add_row(f"{len(rest)} others", str(layers), f"{time:.0f}", f"{share:.1%}", "")
@@ -202,7 +202,17 @@ def _rate(gflops: float | None) -> str:
 
 
 def _microseconds(time: Estimate) -> str:
-    return with_interval(time, 1)
+    """Write a time and its reach to both sides, which whole microseconds make unlike."""
+    if time.low is None or time.high is None:
+        return with_interval(time, 1)
+    below, above = (
+        with_interval(Estimate(point=time.point, low=time.point - reach, high=time.point + reach), 1)
+        for reach in (time.point - time.low, time.high - time.point)
+    )
+    if below == above:
+        return below
+    point, _, up = above.partition(" ±")
+    return f"{point} -{below.partition(' ±')[2] or '0'}/+{up or '0'}"
 
 
 # ---------------------------------------------------------------- two profiles
@@ -236,7 +246,7 @@ def _changes(changes: ProfilesCompared, title: str, rows: Sequence[LayerChange],
             f"{one.time_us:.0f}",
             f"{one.other_us:.0f}",
             f"{one.saved_us:.0f}",
-            ABSENT if one.ratio is None else f"{one.ratio.point:.2f}{span(one.ratio.low, one.ratio.high, 2)}",
+            _ratio(one.ratio),
         ]
         table.add_row(*(Text(plain(cell)) for cell in cells))
     if not rows:
@@ -256,9 +266,13 @@ def _in_sum(changes: ProfilesCompared) -> Text:
     ]
     for id, groups in ((changes.id, changes.only), (changes.other, changes.other_only)):
         if groups:
-            found = ", ".join(f"{one.layers} {one.name} {one.time_us:.0f} us" for one in groups)
+            found = ", ".join(f"{one.layers} {one.name} {one.time_us.point:.0f} us" for one in groups)
             lines.append(f"in {id} alone: {found}")
     return Text("\n".join(map(plain, lines)))
+
+
+def _ratio(ratio: Estimate | None) -> str:
+    return ABSENT if ratio is None else f"{ratio.point:.2f}{span(ratio.low, ratio.high, 2)}"
 
 
 def _times(ratio: Estimate) -> str:
@@ -272,15 +286,15 @@ def _block_changes(changes: ProfilesCompared) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for one in changes.by_block:
         times = ["" if time is None else f"{time:.0f}" for time in (one.time_us, one.other_us)]
-        cells = [one.name, *times, ABSENT if one.ratio is None else f"{one.ratio:.2f}"]
+        cells = [one.name, *times, _ratio(one.ratio)]
         table.add_row(*(Text(plain(cell)) for cell in cells))
     return table
 
 
 def _legend(report: LayerReport) -> Text:
     lines = [
-        "time: the median over bursts of one request's time in a layer, ± half of the 95 % interval, or + "
-        "and - its ends",
+        "time: the median over bursts of one request's time in a layer, and how far its 95 % interval "
+        "reaches, up by what whole microseconds may hide too",
         "share: of the layers' sum; GFLOP/s: 10^9 operations per second, a multiply-add is 2",
         "runs in: read off the kernel's name; a gain is a bound: nothing else becomes slower or faster",
     ]

@@ -35,7 +35,9 @@ def profiled(summary: Summary, name: str = "InceptionV4/Conv2d") -> Summary:
         by_type=_groups(layers, "type"),
         by_block=_groups(layers, "block"),
         by_precision=_groups(layers, "precision"),
-        transitions=LayerGroup(name="reorders", layers=3, time_us=0.02 * total, share=0.02, gflops=None),
+        transitions=LayerGroup(
+            name="reorders", layers=3, time_us=around(0.02 * total), share=0.02, gflops=None
+        ),
         advice=(
             Advice(text=f"quantize {name}", reason="it runs in f32", gain=1.12),
             Advice(text="use a larger batch", reason="its layers wait for memory", gain=None),
@@ -92,7 +94,7 @@ def _groups(layers: tuple[LayerRow, ...], field: str) -> tuple[LayerGroup, ...]:
             LayerGroup(
                 name=name,
                 layers=len(members),
-                time_us=sum(layer.time_us.point for layer in members),
+                time_us=around(sum(layer.time_us.point for layer in members)),
                 share=sum(layer.share for layer in members),
                 gflops=None,
             )

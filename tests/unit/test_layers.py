@@ -1,8 +1,9 @@
 """Layer profiles add up, advise only what the data carry, and compare what stands for the same layers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from random import Random
 
 import msgspec
 import pytest
@@ -66,11 +67,13 @@ def test_shares_sum_to_one_and_every_way_of_grouping_to_the_sum(record: LayersTi
     profile = layer_profile(record, a_roofline() if peaks else None)
     assert math.isclose(sum(row.share for row in profile.layers), 1.0)
     for groups in (profile.by_type, profile.by_block, profile.by_precision):
-        assert math.isclose(sum(group.time_us for group in groups), profile.sum_ms.point * 1e3)
+        assert math.isclose(sum(group.time_us.point for group in groups), profile.sum_ms.point * 1e3)
         assert sum(group.layers for group in groups) == len(profile.layers)
         assert math.isclose(sum(group.share for group in groups), 1.0)
     assert math.isclose(
-        profile.transitions.time_us, sum(group.time_us for group in profile.by_transition), abs_tol=1e-9
+        profile.transitions.time_us.point,
+        sum(group.time_us.point for group in profile.by_transition),
+        abs_tol=1e-9,
     )
     assert all(one.gain is None or one.gain >= LEAST_GAIN for one in profile.advice)
     if profile.sum_ms.low is not None and profile.sum_ms.high is not None:
@@ -155,6 +158,57 @@ def test_times_are_told_from_means_since_compiling(durations_us: list[float], si
 def test_counters_of_single_inferences_are_taken_as_they_are() -> None:
     readings = [Reading(1, {"a": 9.0}), Reading(5, {"a": 7.0}), Reading(9, {"a": 8.0})]
     assert mean_times_ns(readings, means=False) == {"a": (7000, 8000)}
+
+
+def counted(true_us: Mapping[str, float], random: Random, tick_ns: int = 2000) -> LayersTimed:
+    """Count nodes as the CPU does: whole microseconds of each run, and of the mean of all runs when read."""
+    totals, runs, readings = dict.fromkeys(true_us, 0), 0, []
+    for burst in range(9):
+        for _ in range(60 if burst == 0 else 200):
+            runs += 1
+            for name, mean in true_us.items():
+                totals[name] += int(max(0.0, random.gauss(mean, 0.15 * mean)))
+        readings.append(Reading(runs, {name: float(total // runs) for name, total in totals.items()}))
+    times = mean_times_ns(readings, means=True)
+    return timed(
+        *(node(name, *(ns / 1e3 for ns in times[name]), flops=1000) for name in true_us), tick_ns=tick_ns
+    )
+
+
+def within(estimate: Estimate, truth: float) -> bool:
+    return estimate.low is not None and estimate.high is not None and estimate.low <= truth <= estimate.high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_intervals_hold_the_truth_though_counters_cut_microseconds_off(seed: int) -> None:
+    random = Random(seed)
+    true_us = {f"layer{number}": random.uniform(3, 25) for number in range(20)}
+    found = layer_profile(counted(true_us, random))
+    assert sum(within(row.time_us, true_us[row.name]) for row in found.layers) >= 19
+    assert within(found.sum_ms, sum(true_us.values()) / 1e3)
+    assert all(within(group.time_us, sum(true_us.values())) for group in found.by_type)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.01])
+def test_what_whole_microseconds_make_unlike_neither_gained_nor_lost(scale: float) -> None:
+    random = Random(5)
+    true_us = {f"layer{number}": random.uniform(3, 25) for number in range(20)}
+    slower = {name: scale * mean for name, mean in true_us.items()}
+    other = msgspec.structs.replace(layer_profile(counted(slower, random)), id="other")
+    found = against(layer_profile(counted(true_us, random)), other)
+    assert (found.gained, found.lost) == (0, 0)
+
+
+def test_the_sum_is_the_median_of_the_bursts_and_not_of_each_layer_apart() -> None:
+    """Each layer is slow in a third of the bursts, and no burst is without a slow one."""
+    layers = [
+        node(f"net/{number}", *[100.0 if at % 3 == number else 10.0 for at in range(9)])
+        for number in range(3)
+    ]
+    found = layer_profile(timed(*layers))
+    assert found.sum_ms.point == pytest.approx(0.12), "the medians add up to 0.03"
+    assert found.outside_ms == pytest.approx(0.0)
+    assert sum(group.time_us.point for group in found.by_precision) == pytest.approx(120)
 
 
 # ---------------------------------------------------------------- blocks
@@ -335,7 +389,7 @@ def test_layers_are_matched_by_what_they_stand_for_however_they_are_fused() -> N
     ]
     assert [(change.layers, change.others) for change in found.layers] == [(1, 2), (1, 1)]
     assert found.layers[0].ratio is not None and found.layers[0].ratio.point == 4
-    assert [(group.name, group.time_us) for group in found.only] == [("Reorder", 5)]
+    assert [(group.name, group.time_us.point) for group in found.only] == [("Reorder", 5)]
     assert found.other_only == ()
     assert (found.layers[0].precision, found.layers[0].other_precision) == ("int8", "f32")
 
@@ -375,10 +429,11 @@ def test_gains_are_counted_only_where_they_are_sure() -> None:
 def test_no_time_is_counted_twice_or_lost(one: LayersTimed, other: LayersTimed) -> None:
     mine, its = layer_profile(one), layer_profile(other)
     found = against(mine, its)
-    alone = sum(group.time_us for group in found.only)
-    assert math.isclose(sum(change.time_us for change in found.layers) + alone, mine.sum_ms.point * 1e3)
-    its_alone = sum(group.time_us for group in found.other_only)
-    assert math.isclose(sum(change.other_us for change in found.layers) + its_alone, its.sum_ms.point * 1e3)
+    alone = sum(group.time_us.point for group in found.only)
+    whole, its_whole = (sum(row.time_us.point for row in each.layers) for each in (mine, its))
+    assert math.isclose(sum(change.time_us for change in found.layers) + alone, whole)
+    its_alone = sum(group.time_us.point for group in found.other_only)
+    assert math.isclose(sum(change.other_us for change in found.layers) + its_alone, its_whole)
 
 
 def test_profiles_side_by_side_are_cut_into_the_same_blocks() -> None:

@@ -6,7 +6,7 @@ perftool.MOST_LAYERS = 30;
 perftool.MOST_TOLD = 8;
 
 perftool.layerBars = (profile, by) => {
-  if (by !== "layers") return profile[by].map(({ name, time_us: time, share, layers }) => ({ name, time, share, ends: null,
+  if (by !== "layers") return profile[by].map(({ name, time_us: time, share, layers }) => ({ name, time: time.point, share, ends: time,
     more: `${layers} layer${layers === 1 ? "" : "s"}` }));
   return profile.layers.map(({ name, type, precision, kernel, share, time_us: time }) => ({ name, time: time.point, share,
     ends: time, more: `${type}, ${precision}, ${kernel}` }));
