@@ -186,16 +186,25 @@ class Evaluate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     cache: str
 
 
+class Beside(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another configuration, and its model, whose layers are timed in turns with a first one's."""
+
+    configuration: Configuration
+    model_path: str
+
+
 class TimeLayers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="layers"):
     """Time each layer of a configuration, in a process of its own: the runtime's counters cost time.
 
-    Requests run with counters and without them in turns, for about `seconds` each in all.
+    Requests run with counters and without them in turns, for about `seconds` each in all. Where there is a
+    second configuration, it takes turns with the first, and the answer is LayersCompared.
     """
 
     configuration: Configuration
     model_path: str
     inputs: Images
     seconds: Positive
+    beside: Beside | None = None
 
 
 class MeasurePeaks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="peaks"):

@@ -357,6 +357,13 @@ class LayersTimed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     tick_ns: int = 0
 
 
+class LayersCompared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="layers_compared"):
+    """The answer to TimeLayers of two configurations: timed in turns, in one process. In no journal."""
+
+    first: LayersTimed
+    second: LayersTimed
+
+
 class Peak(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kernel repeated. `work` is operations (2 per multiply-add) in one repetition, of memory bytes.
 
@@ -430,6 +437,7 @@ Answer = (
     | Offered
     | Evaluated
     | LayersTimed
+    | LayersCompared
     | PeaksMeasured
     | Failed
 )

@@ -4,9 +4,10 @@ Pure. Layers are matched by the layers of the model that they stand for, since e
 its own way; what stands for none, such as a change of precision, is listed apart.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -17,15 +18,18 @@ from perftool.journal import Header
 from perftool.machine import HostInfo
 from perftool.record import Failed, LayersTimed
 
-#: A layer gained, or lost, when the interval of its ratio lies beyond this band around 1.
+#: A layer gained, or lost, when the interval of its ratio lies beyond this band around 1, and tied within.
 BAND: Final = 0.02
+
+Verdict = Literal["gained", "lost", "tied", "undecided"]
 
 
 class LayerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The same layers of the model in two profiles, and how many times faster the first is.
 
     `name` is the first of them, `layers` how many nodes of the first profile stand for them, `others` of the
-    second; times are of one inference, `saved_us` the second's less the first's.
+    second; times are of one inference, `saved_us` the second's less the first's. `verdict` is what the
+    ratio's interval tells, "undecided" where it tells nothing or something else took a share of the machine.
     """
 
     name: str
@@ -39,6 +43,7 @@ class LayerChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     other_us: float
     saved_us: float
     ratio: Estimate | None
+    verdict: Verdict
 
 
 class GroupChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,22 +58,28 @@ class GroupChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class ProfilesCompared(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Two profiles compared: the first against the second. `ratio` is of the latencies without counters.
 
-    `layers` are the matched layers, what saved most first. `gained` and `lost` count those whose ratio's
-    interval lies beyond 2 % of 1. Each profile comes from one process: intervals hold what varies within it,
-    not what varies from process to process. `only` and `other_only` are the nodes that stand for no layer
-    that the other profile has, by type.
+    It is None where a latency was too short to tell, and so is `sum_ratio`, of the layers' sums. `layers` are
+    the matched layers, what saved most first. `gained` and `lost` count those whose ratio's interval lies
+    beyond 2 % of 1, `tied` those whose interval lies within; none are where `disturbed`. Both profiles come
+    from one process: intervals hold what varies within it, not what varies from process to process.
+    `only` and `other_only` are the nodes that stand for no layer that the other profile has, by type;
+    `too_short` and `other_too_short` those whose layers are there, and too short to show in the other.
     """
 
     id: str
     other: str
-    ratio: Estimate
-    sum_ratio: Estimate
+    ratio: Estimate | None
+    sum_ratio: Estimate | None
     layers: tuple[LayerChange, ...]
     by_block: tuple[GroupChange, ...]
     gained: int
     lost: int
     only: tuple[LayerGroup, ...]
     other_only: tuple[LayerGroup, ...]
+    tied: int = 0
+    disturbed: bool = False
+    too_short: tuple[LayerGroup, ...] = ()
+    other_too_short: tuple[LayerGroup, ...] = ()
 
 
 def against(one: LayerProfile, other: LayerProfile) -> ProfilesCompared:
@@ -79,20 +90,45 @@ def against(one: LayerProfile, other: LayerProfile) -> ProfilesCompared:
     (`layers.layer_profiles`).
     """
     matched, alone, other_alone = _matched(one.layers, other.layers)
-    changes = sorted(map(_change, matched), key=lambda change: -change.saved_us)
-    sure = [(change.ratio.low, change.ratio.high) for change in changes if change.ratio]
+    disturbed = one.disturbed or other.disturbed
+    changes = sorted((_change(pair, disturbed) for pair in matched), key=lambda change: -change.saved_us)
+    verdicts = Counter(change.verdict for change in changes)
+    alone, too_short = _apart(alone, other.too_short)
+    other_alone, other_too_short = _apart(other_alone, one.too_short)
     return ProfilesCompared(
         id=one.id,
         other=other.id,
-        ratio=ratio_of_independent(other.plain_ms, one.plain_ms),
-        sum_ratio=ratio_of_independent(other.sum_ms, one.sum_ms),
+        ratio=_ratio(other.plain_ms, one.plain_ms),
+        sum_ratio=_ratio(other.sum_ms, one.sum_ms),
         layers=tuple(changes),
         by_block=_blocks(one, other),
-        gained=sum(low is not None and low > 1 + BAND for low, _ in sure),
-        lost=sum(high is not None and high < 1 - BAND for _, high in sure),
+        gained=verdicts["gained"],
+        lost=verdicts["lost"],
         only=_by_type(alone),
         other_only=_by_type(other_alone),
+        tied=verdicts["tied"],
+        disturbed=disturbed,
+        too_short=_by_type(too_short),
+        other_too_short=_by_type(other_too_short),
     )
+
+
+def _apart(rows: Sequence[LayerRow], unseen: Sequence[str]) -> tuple[list[LayerRow], list[LayerRow]]:
+    """Part nodes without a partner into those that have none, and those whose partner did not show."""
+    names = frozenset(unseen)
+    hidden = [row for row in rows if not row.transition and not names.isdisjoint(row.originals)]
+    return [row for row in rows if row not in hidden], hidden
+
+
+def verdict_of(ratio: Estimate | None) -> Verdict:
+    """Return what the interval of a ratio tells: `gained` where it surely is more than 2 % above 1."""
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return "undecided"
+    if ratio.low > 1 + BAND:
+        return "gained"
+    if ratio.high < 1 - BAND:
+        return "lost"
+    return "tied" if ratio.low >= 1 - BAND and ratio.high <= 1 + BAND else "undecided"
 
 
 class _Pair(NamedTuple):
@@ -140,8 +176,9 @@ def _owners(rows: Sequence[LayerRow]) -> dict[str, int]:
     return found
 
 
-def _change(pair: _Pair) -> LayerChange:
+def _change(pair: _Pair, disturbed: bool) -> LayerChange:
     time, other = _added(pair.mine), _added(pair.its)
+    ratio = _ratio(other, time)
     first = pair.mine[0]
     costliest = max(pair.mine, key=lambda row: row.time_us.point)
     theirs = max(pair.its, key=lambda row: row.time_us.point)
@@ -156,7 +193,8 @@ def _change(pair: _Pair) -> LayerChange:
         time_us=time.point,
         other_us=other.point,
         saved_us=other.point - time.point,
-        ratio=_ratio(other, time),
+        ratio=ratio,
+        verdict="undecided" if disturbed else verdict_of(ratio),
     )
 
 
@@ -174,9 +212,11 @@ def _added(rows: Sequence[LayerRow]) -> Estimate:
 
 
 def _blocks(one: LayerProfile, other: LayerProfile) -> tuple[GroupChange, ...]:
-    """Compare the blocks, in the order of the first profile's costs."""
+    """Compare the blocks, in the order of the first profile's costs; none where there is but one."""
     mine = {group.name: group.time_us for group in one.by_block}
     its = {group.name: group.time_us for group in other.by_block}
+    if len({*mine, *its}) < 2:
+        return ()  # The one is the whole network.
     found = []
     for name in dict.fromkeys([*mine, *its]):
         time, theirs = mine.get(name), its.get(name)

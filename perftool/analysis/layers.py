@@ -76,7 +76,8 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     in every node that may run, those included that showed nothing and so are no layers here.
     `transitions` are the nodes that only change precision or layout, `by_transition` from what to what.
     `inferences` counts those with counters. `disturbed` tells that other programs, or the hypervisor, took
-    more than 10 % of the machine meanwhile.
+    more than 10 % of the machine meanwhile. `too_short` are the layers of the model whose nodes were too
+    short for their counters to show anything, and which no layer here stands for.
     """
 
     id: str
@@ -102,6 +103,7 @@ class LayerProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     outside_ms: float = 0.0
     hidden_ms: float = 0.0
     disturbed: bool = False
+    too_short: tuple[str, ...] = ()
 
 
 class _Whole(NamedTuple):
@@ -200,7 +202,15 @@ def layer_profile(
         outside_ms=counted.point - total.point,
         hidden_ms=hidden,
         disturbed=disturbed(timed),
+        too_short=_too_short(timed),
     )
+
+
+def _too_short(timed: LayersTimed) -> tuple[str, ...]:
+    """Return the layers of the model that only nodes without a time stand for."""
+    shown = {name for one in timed.layers if one.times_ns and not one.rewrites for name in one.originals}
+    hidden = (name for one in timed.layers if not one.times_ns and not one.rewrites for name in one.originals)
+    return tuple(name for name in dict.fromkeys(hidden) if name not in shown)
 
 
 def _executed(rows: Sequence[LayerTime]) -> str | None:

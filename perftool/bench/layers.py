@@ -1,33 +1,34 @@
 """Time each layer of a configuration: the runtime's counters in one compiled model, a clock in another.
 
 Runs in a child process. Both models are compiled from the same properties and run in turns, so that what
-disturbs the machine hits both alike; counters cost time, and the difference shows how much. What the times
-amount to is `analysis.layers`'s; the method is explained in docs/profiling.md.
+disturbs the machine hits both alike; counters cost time, and the difference shows how much. So do two
+configurations that are to be compared. What the times amount to is `analysis.layers`'s; the method is
+explained in docs/profiling.md.
 """
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from itertools import pairwise
 from statistics import fmean, median
 from typing import Any, Final, NamedTuple
 
 import openvino as ov
 
 from perftool.bench import host
+from perftool.bench.counters import Reading, counts_means, distinct, layers_of, mean_times_ns, tick_ns
 from perftool.bench.devices import uncounted
-from perftool.bench.kernels import Kernel, kernel_flops, precision_of, read_kernels
+from perftool.bench.kernels import kernel_flops, read_kernels
 from perftool.bench.load import generate
 from perftool.bench.measure import warm_up
 from perftool.bench.openvino_engine import OpenVINOFlight, batches, compile_model, resolved_properties
 from perftool.bench.visiting import first_inference, input_arrays, whole_number
-from perftool.errors import InputError, PerftoolError
-from perftool.job import TimeLayers
+from perftool.errors import InputError
+from perftool.job import Beside, TimeLayers
+from perftool.machine import Conditions
 from perftool.model.complexity import describe, fused_biases
 from perftool.model.sources import load
-from perftool.record import LayersTimed, LayerTime
-from perftool.spec import Closed, Configuration, ModelFile
+from perftool.record import LayerCost, LayersCompared, LayersTimed
+from perftool.spec import Closed, Configuration, Images, ModelFile
 
 Watch = Callable[[str, int, int], None]
 
@@ -41,61 +42,85 @@ COMPLETIONS: Final = 2
 WARMUP_SECONDS: Final = 2.0
 #: So often the requests are started together again, until every stream's counters were seen.
 VOLLEYS: Final = 8
-#: Counters of the CPU are whole microseconds, cut off when an inference is counted and again when the mean
-#: of all inferences is read.
-CPU_TICK_NS: Final = 2_000
-OTHER_TICK_NS: Final = 1_000
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class Reading(NamedTuple):
-    """What the counters showed: microseconds of each node, and after how many inferences in all."""
-
-    inferences: int
-    times_us: Mapping[str, float]
-
-
-def time_layers(job: TimeLayers, watch: Watch) -> LayersTimed:
-    """Time a configuration's layers.
+def time_layers(job: TimeLayers, watch: Watch) -> LayersTimed | LayersCompared:
+    """Time the layers of a configuration, or of two in turns.
 
     No more requests are in flight than the device runs at once: one that waits for a stream would add its
     wait to the latency, and to no layer. Raises InputError for a device without counters of its own, and
     DeviceMissingError where it is not there.
     """
-    configuration = job.configuration
-    if reason := uncounted(configuration.device):
-        raise InputError(reason)
+    asked = [Beside(configuration=job.configuration, model_path=job.model_path)]
+    if job.beside is not None:
+        asked.append(job.beside)
+    for one in asked:
+        if reason := uncounted(one.configuration.device):
+            raise InputError(reason)
     core = ov.Core()
-    model = load(ModelFile(path=job.model_path), configuration.batch)
-    costs = describe(model, name=configuration.id, origin=job.model_path).layers
-    biases = fused_biases(model, job.model_path)
-    inputs = batches(input_arrays(job.inputs, model), configuration.batch)
-    watch("compile with and without counters", 0, 2)
+    subjects = []
+    for number, one in enumerate(asked):
+        watch("compile with and without counters", number, len(asked) + 1)
+        subjects.append(_compiled(core, one, job.inputs))
+    with _undisturbed():
+        before = host.snapshot()
+        found = _alternate(subjects, job.seconds, watch)
+        conditions = host.conditions(before, host.snapshot())
+    timed = [_record(one, made, conditions) for one, made in zip(subjects, found, strict=True)]
+    return timed[0] if len(timed) == 1 else LayersCompared(first=timed[0], second=timed[1])
+
+
+class _Subject(NamedTuple):
+    """A configuration compiled without and with counters; `costs` and `biases` are of its model."""
+
+    configuration: Configuration
+    resolved: dict[str, str]
+    costs: Sequence[LayerCost]
+    biases: Mapping[str, str]
+    runtime_model: Any
+    plain: "_Side"
+    counted: "_Side"
+
+    @property
+    def streams(self) -> int | None:
+        return whole_number(self.resolved.get("NUM_STREAMS"))
+
+
+def _compiled(core: ov.Core, one: Beside, images: Images) -> _Subject:
+    """Compile a configuration twice from the same properties, with counters and without."""
+    configuration = one.configuration
+    model = load(ModelFile(path=one.model_path), configuration.batch)
+    inputs = batches(input_arrays(images, model), configuration.batch)
     plain, requested = compile_model(core, model, configuration.device, configuration.setting)
     counted = core.compile_model(model, configuration.device, {**requested, "PERF_COUNT": "YES"})
     resolved = resolved_properties(counted)
-    streams = whole_number(resolved.get("NUM_STREAMS"))
-    requests = _requests(configuration, counted, streams)
-    sides = (_Side(plain, requests, inputs), _Side(counted, requests, inputs))
-    with _undisturbed():
-        before = host.snapshot()
-        found = _alternate(*sides, job.seconds, streams or 1, configuration.device, watch)
-        after = host.snapshot()
-    kernels = read_kernels(counted.get_runtime_model())
-    return LayersTimed(
+    requests = _requests(configuration, counted, whole_number(resolved.get("NUM_STREAMS")))
+    return _Subject(
         configuration=configuration,
-        weight_format=configuration.weight_format,
         resolved=resolved,
-        streams=streams,
-        threads=whole_number(resolved.get("INFERENCE_NUM_THREADS")),
-        requests=requests,
+        costs=describe(model, name=configuration.id, origin=one.model_path).layers,
+        biases=fused_biases(model, one.model_path),
+        runtime_model=counted.get_runtime_model(),
+        plain=_Side(plain, requests, inputs),
+        counted=_Side(counted, requests, inputs),
+    )
+
+
+def _record(one: _Subject, found: "_Found", conditions: Conditions) -> LayersTimed:
+    kernels = read_kernels(one.runtime_model)
+    return LayersTimed(
+        configuration=one.configuration,
+        weight_format=one.configuration.weight_format,
+        resolved=one.resolved,
+        streams=one.streams,
+        threads=whole_number(one.resolved.get("INFERENCE_NUM_THREADS")),
+        requests=one.counted.requests,
         plain_ns=tuple(latency for burst in found.plain for latency in burst),
         counted_ns=tuple(latency for burst in found.counted for latency in burst),
-        layers=_layers(kernels, kernel_flops(kernels, costs, biases), found.times_ns, found.kinds),
-        conditions=host.conditions(before, after),
+        layers=layers_of(kernels, kernel_flops(kernels, one.costs, one.biases), found.times_ns, found.kinds),
+        conditions=conditions,
         bursts=len(found.counted),
-        tick_ns=CPU_TICK_NS if _counts_means(configuration.device) else OTHER_TICK_NS,
+        tick_ns=tick_ns(one.configuration.device),
     )
 
 
@@ -149,7 +174,7 @@ class _Side:
         Each stream has counters of its own, and a request shows those of the stream that served it last.
         Where two requests were served by one stream, all are started together again.
         """
-        known = _distinct(self.flight)
+        known = distinct(self.flight.requests)
         for _ in range(VOLLEYS):
             if len(known) >= min(streams, self.requests):
                 break
@@ -157,7 +182,7 @@ class _Side:
                 self.flight.start()
             self.flight.drain()
             self.inferences += self.requests
-            known = _distinct(self.flight)
+            known = distinct(self.flight.requests)
         names = dict.fromkeys(name for one in known for name in one)
         return Reading(self.inferences, {name: fmean(one.get(name, 0) for one in known) for name in names})
 
@@ -176,122 +201,64 @@ class _Found(NamedTuple):
     kinds: dict[str, tuple[str, str]]
 
 
-def _alternate(
-    plain: _Side, counted: _Side, seconds: float, streams: int, device: str, watch: Watch
-) -> _Found:
-    """Let both sides make their bursts in turns, each first every other time.
+class _Pace(NamedTuple):
+    """How fast a subject is: seconds from one completion to the next, and how many a burst has at least."""
 
-    The side with counters warms up shortly, as the machine is warm by then: what it did before the first
-    burst weighs in every later reading.
+    seconds: float
+    least: int
+
+
+def _alternate(subjects: Sequence[_Subject], seconds: float, watch: Watch) -> list[_Found]:
+    """Let all subjects make their bursts in turns, with counters and without, each first every other time.
+
+    So what disturbs the machine, or what becomes of it meanwhile, hits all alike. All make as many bursts.
     """
-    watch("warm up", 1, 2)
-    pace = plain.warm_up(device)
+    watch("warm up", len(subjects), len(subjects) + 1)
+    paces = [_warmed_up(one) for one in subjects]
+    most = min(int(seconds / (pace.least * pace.seconds)) for pace in paces)
+    bursts = max(LEAST_BURSTS, min(BURSTS, most))
+    sizes = [
+        _completions(pace, one.counted.requests, seconds / bursts)
+        for pace, one in zip(paces, subjects, strict=True)
+    ]
+    readings = [[one.counted.read(one.streams or 1)] for one in subjects]
+    made: list[tuple[list[tuple[int, ...]], list[tuple[int, ...]]]] = [([], []) for _ in subjects]
+    for number in range(bursts):
+        order = range(len(subjects))
+        for done, at in enumerate(order if number // 2 % 2 == 0 else reversed(order)):
+            watch("time layers", number * len(subjects) + done, bursts * len(subjects))
+            sides = (subjects[at].plain, subjects[at].counted)
+            for turn in (number % 2, 1 - number % 2):
+                made[at][turn].append(sides[turn].burst(sizes[at]))
+            readings[at].append(sides[1].read(subjects[at].streams or 1))
+    return [
+        _Found(
+            *bursts_of,
+            mean_times_ns(read, means=counts_means(one.configuration.device)),
+            one.counted.kinds(),
+        )
+        for one, bursts_of, read in zip(subjects, made, readings, strict=True)
+    ]
+
+
+def _warmed_up(one: _Subject) -> _Pace:
+    """Warm up both sides: the one with counters shortly, as the machine is warm by then.
+
+    What it does before the first burst weighs in every later reading.
+    """
+    device, counted = one.configuration.device, one.counted
+    seconds = one.plain.warm_up(device)
     first_inference(counted.flight, device)
     counted.inferences += 1
     least = COMPLETIONS * counted.requests
     counted.burst(least)
-    bursts = max(LEAST_BURSTS, min(BURSTS, int(seconds / (least * pace))))
-    completions = max(least, round(seconds / bursts / pace))
-    completions += -completions % counted.requests  # As many for each request that runs beside others.
-    readings = [counted.read(streams)]
-    made: tuple[list[tuple[int, ...]], list[tuple[int, ...]]] = ([], [])
-    for number in range(bursts):
-        watch("time layers", number, bursts)
-        for turn in (number % 2, 1 - number % 2):
-            made[turn].append((plain, counted)[turn].burst(completions))
-        readings.append(counted.read(streams))
-    times = mean_times_ns(readings, means=_counts_means(device))
-    return _Found(*made, times, counted.kinds())
+    return _Pace(seconds, least)
 
 
-def mean_times_ns(readings: Sequence[Reading], *, means: bool) -> dict[str, tuple[int, ...]]:
-    """Return each node's mean time of one inference between each two readings, in nanoseconds.
-
-    Where counters show `means`, of all inferences since compiling, what was added between two readings is
-    told by the number of inferences before each. That number may count all streams or one: only its ratios
-    matter. Nodes whose counters never show anything have no times.
-    """
-    times: dict[str, tuple[int, ...]] = {}
-    for name, last in readings[-1].times_us.items():
-        if not last > 0:
-            continue
-        values = []
-        for before, after in pairwise(readings):
-            value = after.times_us.get(name, 0.0)
-            if means:
-                earlier = before.inferences * before.times_us.get(name, 0.0)
-                made = after.inferences - before.inferences
-                value = (after.inferences * value - earlier) / made
-            values.append(max(0, round(value * 1e3)))
-        times[name] = tuple(values)
-    return times
-
-
-def _counts_means(device: str) -> bool:
-    """Tell whether a device's counters are means since compiling: the CPU's are, a GPU's of one inference.
-
-    Read off the sources of OpenVINO's plugins: intel_cpu/src/graph.cpp (GetPerfData) and perf_count.h.
-    """
-    return device.partition(".")[0] == "CPU"
-
-
-def _distinct(flight: OpenVINOFlight) -> list[dict[str, int]]:
-    """Return the counters, in microseconds, that the requests show, once for each stream."""
-    found: list[dict[str, int]] = []
-    for request in flight.requests:
-        times: dict[str, int] = {}
-        for one in request.profiling_info:
-            times[one.node_name] = times.get(one.node_name, 0) + one.real_time // _MICROSECOND
-        if times not in found:
-            found.append(times)
-    return found
-
-
-def _layers(
-    kernels: Sequence[Kernel],
-    flops: Sequence[int],
-    times_ns: Mapping[str, tuple[int, ...]],
-    kinds: Mapping[str, tuple[str, str]],
-) -> tuple[LayerTime, ...]:
-    """Join the graph's nodes with their times; a node that only the counters know comes last."""
-    rows = [
-        LayerTime(
-            name=kernel.name,
-            type=kernel.type,
-            kernel=kernel.primitive,
-            precision=kernel.precision,
-            originals=kernel.originals,
-            output_shape=kernel.output_shape,
-            flops=work,
-            bytes=kernel.bytes,
-            times_ns=times_ns.get(kernel.name, ()),
-            reads=kernel.reads,
-            writes=kernel.writes,
-        )
-        for kernel, work in zip(kernels, flops, strict=True)
-    ]
-    known = {kernel.name for kernel in kernels}
-    for name, times in times_ns.items():
-        if name not in known:
-            type_, kernel_name = kinds.get(name, ("", ""))
-            rows.append(_stray(name, type_, kernel_name, times))
-    if not any(row.times_ns for row in rows):
-        raise PerftoolError("the device's counters show nothing: its layers cannot be timed")
-    return tuple(rows)
-
-
-def _stray(name: str, type_: str, kernel: str, times_ns: tuple[int, ...]) -> LayerTime:
-    return LayerTime(
-        name=name,
-        type=type_,
-        kernel=kernel,
-        precision=precision_of(kernel),
-        originals=(),
-        output_shape=(),
-        flops=0,
-        bytes=0,
-        times_ns=times_ns,
-    )
+def _completions(pace: _Pace, requests: int, seconds: float) -> int:
+    """Return how many completions a burst of so many seconds has: as many for each request."""
+    wanted = max(pace.least, round(seconds / pace.seconds))
+    return wanted + -wanted % requests
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis.blocks import called
-from perftool.analysis.layer_changes import LayerChange, LayerReport, ProfilesCompared
+from perftool.analysis.layer_changes import LayerReport
 from perftool.analysis.layers import LayerGroup, LayerProfile
 from perftool.analysis.stats import Estimate
 from perftool.render.files import COLUMNS
 from perftool.render.headroom import limits_of
-from perftool.render.numbers import ABSENT, plain, span, with_interval
+from perftool.render.layer_comparison import comparison
+from perftool.render.numbers import ABSENT, plain, with_interval
 from perftool.render.tabular import empty_table
 
 #: So many layers are shown where nobody says.
@@ -37,12 +38,7 @@ def layers_view(report: LayerReport, shown: int = SHOWN) -> tuple[RenderableType
         if profile is not None:
             parts += _profile(profile, shown)
     if report.changes is not None:
-        parts += [
-            _gains(report.changes, shown),
-            _without_gain(report.changes, shown),
-            _in_sum(report.changes),
-        ]
-        parts.append(_block_changes(report.changes))
+        parts += comparison(report.changes, shown)
     parts.append(_legend(report))
     return tuple(Padding(part, (0, 0, 1, 0)) for part in parts)
 
@@ -215,82 +211,6 @@ def _microseconds(time: Estimate) -> str:
     return f"{point} -{below.partition(' ±')[2] or '0'}/+{up or '0'}"
 
 
-# ---------------------------------------------------------------- two profiles
-
-
-def _gains(changes: ProfilesCompared, shown: int) -> Table:
-    """Return the layers that saved most."""
-    rows = [one for one in changes.layers if one.saved_us > 0]
-    return _changes(changes, f"saved by {changes.id}", rows[:shown], len(rows) - shown)
-
-
-def _without_gain(changes: ProfilesCompared, shown: int) -> Table:
-    """Return the layers that did not become faster, the costliest first."""
-    rows = [one for one in changes.layers if one.saved_us <= 0]
-    rows.sort(key=lambda one: -one.time_us)
-    return _changes(changes, f"not faster in {changes.id}", rows[:shown], len(rows) - shown)
-
-
-def _changes(changes: ProfilesCompared, title: str, rows: Sequence[LayerChange], more: int) -> Table:
-    table = empty_table()
-    table.add_column(title, overflow="fold")
-    table.add_column("runs in", no_wrap=True)
-    for heading in ("time\nus", f"{plain(changes.other)}\nus", "saved\nus", "times\nfaster"):
-        table.add_column(Text(heading), justify="right", overflow="fold")
-    for one in rows:
-        cells = [
-            one.name,
-            one.precision
-            if one.precision == one.other_precision
-            else f"{one.precision}/{one.other_precision}",
-            f"{one.time_us:.0f}",
-            f"{one.other_us:.0f}",
-            f"{one.saved_us:.0f}",
-            _ratio(one.ratio),
-        ]
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    if not rows:
-        table.add_row("none", "", "", "", "", "")
-    if more > 0:
-        table.add_section()
-        table.add_row(f"{more} others", "", "", "", "", "")
-    return table
-
-
-def _in_sum(changes: ProfilesCompared) -> Text:
-    """Say what the comparison comes to, and what only one of the two has."""
-    lines = [
-        f"{changes.id} is {_times(changes.ratio)} as fast as {changes.other} by latency, "
-        f"{_times(changes.sum_ratio)} by its layers, within one process each; of {len(changes.layers)} "
-        f"layers of the model {changes.gained} gained, {changes.lost} lost"
-    ]
-    for id, groups in ((changes.id, changes.only), (changes.other, changes.other_only)):
-        if groups:
-            found = ", ".join(f"{one.layers} {one.name} {one.time_us.point:.0f} us" for one in groups)
-            lines.append(f"in {id} alone: {found}")
-    return Text("\n".join(map(plain, lines)))
-
-
-def _ratio(ratio: Estimate | None) -> str:
-    return ABSENT if ratio is None else f"{ratio.point:.2f}{span(ratio.low, ratio.high, 2)}"
-
-
-def _times(ratio: Estimate) -> str:
-    return f"{ratio.point:.2f}x{span(ratio.low, ratio.high, 2, 'x')}"
-
-
-def _block_changes(changes: ProfilesCompared) -> Table:
-    table = empty_table()
-    table.add_column("block of the network", overflow="fold")
-    for heading in ("time\nus", "against\nus", "times\nfaster"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for one in changes.by_block:
-        times = ["" if time is None else f"{time:.0f}" for time in (one.time_us, one.other_us)]
-        cells = [one.name, *times, _ratio(one.ratio)]
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    return table
-
-
 def _legend(report: LayerReport) -> Text:
     lines = [
         "time: the median over bursts of one request's time in a layer, and how far its 95 % interval "
@@ -300,8 +220,8 @@ def _legend(report: LayerReport) -> Text:
     ]
     if report.changes is not None:
         lines.append(
-            "gained, lost: by more than 2 %, interval included; each precision was timed in one process, one "
-            "after the other, and what another process would do differently is in no interval"
+            "gained, lost: by more than 2 %, interval included; tied: surely within 2 %; both were timed in "
+            "one process, in turns, and what another process would do differently is in no interval"
         )
     if report.rooflines:
         lines.append(

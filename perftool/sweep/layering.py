@@ -14,9 +14,9 @@ from perftool.analysis.leader import best_in_f32
 from perftool.analysis.summary import summarize
 from perftool.bench.devices import uncounted
 from perftool.bench.isolate import Watch, ask_once, expect
-from perftool.job import TimeLayers
+from perftool.job import Beside, TimeLayers
 from perftool.journal import ATTEMPTS, Finished, Run, Started
-from perftool.record import Failed, LayersTimed
+from perftool.record import Failed, LayersCompared, LayersTimed
 from perftool.spec import Configuration, Images
 from perftool.sweep.remaining import planned
 
@@ -41,6 +41,27 @@ def time_layers(
     job = TimeLayers(configuration=configuration, model_path=str(model_path), inputs=inputs, seconds=seconds)
     answer = ask_once(job, log, stall_seconds + seconds, watch)
     return answer if isinstance(answer, Failed) else expect(answer, LayersTimed)
+
+
+def time_layers_in_turns(
+    first: Beside,
+    second: Beside,
+    inputs: Images,
+    seconds: float,
+    log: Path,
+    stall_seconds: float,
+    watch: Watch,
+) -> LayersCompared | Failed:
+    """Time the layers of two configurations in turns, in one child, as `time_layers` does of one."""
+    job = TimeLayers(
+        configuration=first.configuration,
+        model_path=first.model_path,
+        inputs=inputs,
+        seconds=seconds,
+        beside=second,
+    )
+    answer = ask_once(job, log, stall_seconds + seconds, watch)
+    return answer if isinstance(answer, Failed) else expect(answer, LayersCompared)
 
 
 def layers_due(run: Run) -> tuple[Configuration, ...]:

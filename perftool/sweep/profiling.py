@@ -4,6 +4,7 @@ No journal: what is found answers one command's one question.
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,14 +13,15 @@ import msgspec
 from perftool.analysis.headroom import rooflines_of
 from perftool.analysis.roofline import Roofline
 from perftool.bench.devices import uncounted
-from perftool.bench.isolate import expect, refuse
-from perftool.errors import UsageError
+from perftool.bench.isolate import refuse
+from perftool.errors import InputError, PerftoolError, UsageError
 from perftool.images.dataset import images_for
+from perftool.job import Beside
 from perftool.journal import Header, Planned
 from perftool.machine import Device, DeviceFound
-from perftool.record import Failed, LayersTimed, PeaksMeasured, Prepared, Progress
-from perftool.spec import Configuration, Images, Profile
-from perftool.sweep.layering import time_layers
+from perftool.record import Failed, LayersCompared, LayersTimed, PeaksMeasured, Prepared, Progress
+from perftool.spec import Configuration, Images, ModelFile, Profile
+from perftool.sweep.layering import time_layers, time_layers_in_turns
 from perftool.sweep.locks import hold
 from perftool.sweep.peaks import peaks_of
 from perftool.sweep.plan import plan
@@ -66,13 +68,15 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
     wanted = _wanted(profile, made, requests)
     with hold(tuple(dict.fromkeys(one.device for one in wanted))):
         prepared = [_prepared(profile, one, calibration, watcher) for one in wanted]
-        peaks = _peaks(profile, devices, watcher)  # Takes a while, so what is refused was refused before.
+        subjects = [
+            Beside(configuration=one, model_path=str(model_path(file)))
+            for one, file in zip(wanted, prepared, strict=True)
+        ]
+        timed = _timed(profile, subjects, first(images, INPUTS), seconds, watcher)
+        peaks = _peaks(profile, devices, watcher)  # Takes a while: what cannot be timed was refused before.
         return Profiled(
             header,
-            tuple(
-                _timed(profile, one, file, images, seconds, watcher)
-                for one, file in zip(wanted, prepared, strict=True)
-            ),
+            timed,
             rooflines_of(one for one in peaks if isinstance(one, PeaksMeasured)),
             tuple(one for one in peaks if isinstance(one, Failed)),
         )
@@ -118,29 +122,40 @@ def _prepared(
 
 
 def _timed(
-    profile: Profile,
-    configuration: Configuration,
-    prepared: Prepared,
-    images: Images,
-    seconds: float,
-    watcher: Watcher,
-) -> LayersTimed:
-    watcher.status(Status(stage="layers", subject=configuration.id))
+    profile: Profile, subjects: Sequence[Beside], inputs: Images, seconds: float, watcher: Watcher
+) -> tuple[LayersTimed, ...]:
+    """Time one configuration, or two in turns."""
+    subject = " and ".join(one.configuration.id for one in subjects)
+    watcher.status(Status(stage="layers", subject=subject))
 
     def watch(progress: Progress | None) -> None:
         if progress:
-            watcher.status(
-                Status(stage="layers", subject=configuration.id, part=(progress.done, progress.total))
-            )
+            watcher.status(Status(stage="layers", subject=subject, part=(progress.done, progress.total)))
 
+    stall_seconds = profile.policy.compile_timeout_seconds + profile.policy.visit_timeout_seconds
     with tempfile.TemporaryDirectory() as folder:
-        answer = time_layers(
-            configuration,
-            model_path(prepared),
-            first(images, INPUTS),
-            seconds,
-            Path(folder) / "layers.log",
-            profile.policy.compile_timeout_seconds + profile.policy.visit_timeout_seconds,
-            watch,
-        )
-    return expect(answer, LayersTimed)
+        log = Path(folder) / "layers.log"
+        answer: LayersTimed | LayersCompared | Failed
+        match subjects:
+            case [one]:
+                path = Path(one.model_path)
+                answer = time_layers(one.configuration, path, inputs, seconds, log, stall_seconds, watch)
+            case [one, other]:
+                answer = time_layers_in_turns(one, other, inputs, seconds, log, stall_seconds, watch)
+            case _:
+                raise ValueError("layers are timed of one configuration, or of two in turns")
+    match answer:
+        case Failed():
+            raise _refusal(answer, profile, subjects[0].configuration.batch)
+        case LayersTimed():
+            return (answer,)
+        case LayersCompared():
+            return (answer.first, answer.second)
+
+
+def _refusal(found: Failed, profile: Profile, batch: int) -> PerftoolError:
+    """Return what a failure ends the command with; bad input is named as the user does, not the cache."""
+    if found.kind != "bad_input" or not isinstance(profile.model, ModelFile):
+        return refuse(found)
+    advice = "; --batch 1 leaves it as it is" if batch > 1 else ""
+    return InputError(f"{profile.model.path}: {found.reason}{advice}")

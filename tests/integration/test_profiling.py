@@ -16,10 +16,10 @@ from tiny import write_tiny_model
 from perftool.analysis.layers import layer_profile
 from perftool.bench.layers import time_layers
 from perftool.errors import InputError
-from perftool.job import Prepare, Quantization, TimeLayers
+from perftool.job import Beside, Prepare, Quantization, TimeLayers
 from perftool.journal import Finished
 from perftool.model.variants import prepare
-from perftool.record import LayersTimed, Visited
+from perftool.record import LayersCompared, LayersTimed, Visited
 from perftool.spec import Configuration, Explicit, ModelFile, Precision, SyntheticImages, WeightFormat
 from perftool.sweep.layering import time_layers as time_in_child
 from perftool.sweep.store import read
@@ -74,7 +74,9 @@ def timed(
     job = TimeLayers(
         configuration=configuration, model_path=str(files[weight_format]), inputs=IMAGES, seconds=0.6
     )
-    return time_layers(job, lambda *_: None)
+    found = time_layers(job, lambda *_: None)
+    assert isinstance(found, LayersTimed)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,44 @@ def test_bursts_may_last_longer_than_a_child_may_be_silent(
     assert isinstance(found, LayersTimed), found
 
 
+def test_two_configurations_take_turns_in_one_process(files: dict[WeightFormat, Path]) -> None:
+    first, second = (
+        Beside(
+            configuration=Configuration(
+                id=precision.lower(),
+                device="CPU",
+                precision=precision,
+                batch=batch,
+                setting=Explicit(inference_precision="f32", streams=1, threads=2),
+                requests=1,
+            ),
+            model_path=str(files[weight_format]),
+        )
+        for precision, weight_format, batch in (("FP32", "fp32", 1), ("INT8", "int8", 2))
+    )
+    job = TimeLayers(
+        configuration=first.configuration,
+        model_path=first.model_path,
+        inputs=IMAGES,
+        seconds=0.6,
+        beside=second,
+    )
+    steps: list[tuple[str, int, int]] = []
+    found = time_layers(job, lambda *step: steps.append(step))
+    assert isinstance(found, LayersCompared)
+    assert [found.first.configuration, found.second.configuration] == [
+        first.configuration,
+        second.configuration,
+    ]
+    assert found.first.bursts == found.second.bursts and found.first.conditions == found.second.conditions
+    one, other = layer_profile(found.first), layer_profile(found.second)
+    assert (one.executed_precision, other.executed_precision) == ("f32", "int8")
+    for profile in (one, other):
+        assert 0.3 < profile.sum_ms.point / profile.counted_ms.point < 1.1
+    turns = [done for stage, done, _ in steps if stage == "time layers"]
+    assert len(turns) == 2 * found.first.bursts
+
+
 def test_a_device_without_counters_of_its_own_is_refused(files: dict[WeightFormat, Path]) -> None:
     with pytest.raises(InputError, match="AUTO hands requests on"):
         timed(files, "FP32", "fp32", device="AUTO")
@@ -180,7 +220,8 @@ def test_the_command_compares_two_precisions_and_writes_them(
     for name in ("profile.txt", "plots/layers.png", "plots/blocks.svg", "plots/layers_against.png"):
         assert (folder / name).stat().st_size > 0
         assert f"wrote {folder / name}" in done.stderr
-    assert "timing the layers of cpu-int8-b1-s1" in done.stderr
+    assert "timing the layers of cpu-int8-b1-s1 and cpu-fp32-b1-s1" in done.stderr
+    assert {one["verdict"] for one in found["changes"]["layers"]} <= {"gained", "lost", "tied", "undecided"}
 
 
 def test_the_command_shows_tables(perftool: Command, files: dict[WeightFormat, Path]) -> None:

@@ -115,13 +115,41 @@ def test_a_latency_of_nothing_is_told_and_divides_nothing() -> None:
 
 def test_two_profiles_are_compared_layer_by_layer(int8: LayersTimed, f32: LayersTimed) -> None:
     text = as_text(*layers_view(report(int8, f32))).decode()
-    assert "saved by cpu-int8-b1-s1" in text and "not faster in cpu-int8-b1-s1" in text
+    faster, _, others = text.partition("not surely faster in cpu-int8-b1-s1")
+    assert "net/a/conv" in faster[faster.index("faster in cpu-int8-b1-s1") :] and "gained" in faster
+    assert "net/a/pool" in others and "lost" in others
     assert "int8/f32" in text and "3.00 (" in text
     assert "in cpu-int8-b1-s1 alone: 1 Reorder 500 us" in text
     said = " ".join(text.split())
-    assert "by its layers, within one process each; of 3 layers of the model 1 gained, 1 lost" in said
+    assert "by its layers, within one process; of 3 layers of the model 1 gained, 1 lost, 1 tied" in said
     assert "2.36x (2.36x to 2.37x) by its layers" in said
-    assert "surely" not in said and "each precision was timed in one process" in said
+    assert "both were timed in one process, in turns" in said
+
+
+def test_beside_other_work_none_is_said_to_have_gained(int8: LayersTimed, f32: LayersTimed) -> None:
+    busy = Conditions(other_load=0.5, steal=0.0, frequency_mhz=None, energy_j=None)
+    found = report(int8, msgspec.structs.replace(f32, conditions=busy))
+    said = " ".join(as_text(*layers_view(found)).decode().split())
+    assert "none is said to have gained or lost" in said
+    assert " faster in cpu-int8-b1-s1" not in said.replace("not surely faster in", "")
+    assert found.changes is not None
+    assert {one.verdict for one in found.changes.layers} == {"undecided"}
+
+
+def test_what_is_too_short_to_show_is_not_said_to_be_in_one_alone() -> None:
+    one = timed(node("conv", *[900] * 6, flops=9), node("softmax", *[1] * 6, type="Softmax"))
+    other = timed(
+        node("conv", *[900] * 6, flops=9), node("softmax", type="Softmax", moved=8), precision="FP32"
+    )
+    said = " ".join(as_text(*layers_view(report(one, other))).decode().split())
+    assert "in cpu-int8-b1-s1, and too short to show in cpu-fp32-b1-s1: 1 Softmax 1 us" in said
+    assert "alone" not in said
+
+
+def test_a_network_of_one_block_has_no_table_of_blocks_beside_another() -> None:
+    records = [timed(node("conv", *[900] * 6, flops=9), precision=name) for name in ("INT8", "FP32")]
+    text = as_text(*layers_view(report(*records))).decode()
+    assert "(all)" not in text and "block of the network" not in text
 
 
 def test_a_run_says_it_in_a_few_lines(int8: LayersTimed) -> None:

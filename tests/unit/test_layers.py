@@ -14,11 +14,11 @@ from layered import node, timed
 
 from perftool.analysis.blocks import ALL, OTHER, blocks
 from perftool.analysis.layer_advice import LEAST_GAIN
-from perftool.analysis.layer_changes import against
+from perftool.analysis.layer_changes import against, verdict_of
 from perftool.analysis.layers import layer_profile, layer_profiles
 from perftool.analysis.roofline import Ceiling, Roofline
 from perftool.analysis.stats import Estimate
-from perftool.bench.layers import Reading, mean_times_ns
+from perftool.bench.counters import Reading, mean_times_ns
 from perftool.record import LayersTimed
 from perftool.spec import Precision
 
@@ -420,8 +420,38 @@ def test_gains_are_counted_only_where_they_are_sure() -> None:
         )
     )
     found = against(one, other)
-    assert (found.gained, found.lost) == (1, 1)
-    assert found.ratio.point == 2
+    assert (found.gained, found.lost, found.tied) == (1, 1, 0)
+    assert found.ratio is not None and found.ratio.point == 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (1.03, 1.10, "gained"),
+        (1.01, 1.10, "undecided"),
+        (0.90, 0.97, "lost"),
+        (0.90, 0.99, "undecided"),
+        (0.99, 1.01, "tied"),
+        (0.97, 1.01, "undecided"),
+        (0.99, 1.03, "undecided"),
+        (None, None, "undecided"),
+    ],
+)
+def test_a_verdict_is_what_the_whole_interval_tells(
+    low: float | None, high: float | None, verdict: str
+) -> None:
+    assert verdict_of(Estimate(point=1.0, low=low, high=high)) == verdict
+
+
+def test_nothing_is_known_of_a_ratio_without_times() -> None:
+    assert verdict_of(None) == "undecided"
+    one, other = (
+        layer_profile(timed(node("a", *[0.0] * 6, flops=9), precision=name, plain_us=[30.0] * 6))
+        for name in ("INT8", "FP32")
+    )
+    found = against(one, other)
+    assert found.sum_ratio is None and found.ratio is not None
+    assert [change.ratio for change in found.layers] == [None]
 
 
 @given(graphs(), graphs())
@@ -450,5 +480,6 @@ def test_profiles_side_by_side_are_cut_into_the_same_blocks() -> None:
     assert alone[0].isdisjoint(alone[1]), "else there is nothing to put right"
     one, other = layer_profiles([first, second])
     assert [row.block for row in one.layers] == [row.block for row in other.layers]
-    assert all(change.ratio is not None for change in against(one, other).by_block)
+    changes = against(one, other).by_block
+    assert changes and all(change.ratio is not None and change.ratio.low is None for change in changes)
     assert {group.name for group in one.by_block} == {group.name for group in other.by_block}
