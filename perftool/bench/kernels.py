@@ -127,7 +127,7 @@ def _kernel(node: Node, info: Any, varying: list[Port], weights: list[Port]) -> 
         output_shape=_shape(outputs[0]) if outputs else (),
         reads=_element(varying[0]) if varying else "",
         writes=_element(outputs[0]) if outputs else "",
-        bytes=0 if ends else _moved(varying, weights, outputs, precision),
+        bytes=0 if ends else moved(varying, weights, outputs, precision),
     )
 
 
@@ -138,11 +138,16 @@ def _original(name: str) -> str:
     return name
 
 
-def _moved(varying: list[Port], weights: list[Port], outputs: list[Port], precision: str) -> int:
-    """Add up bytes. Weights were rewritten in the kernel's precision, if that is the narrower one."""
+def moved(varying: list[Port], weights: list[Port], outputs: list[Port], precision: str) -> int:
+    """Add up bytes. Weights were rewritten in the kernel's precision while compiling.
+
+    Those stored as integers stay as narrow as they are where the kernel is wider: it widens what it reads.
+    """
     bits = sum(_elements(port) * _bits(port) for port in (*varying, *outputs))
     for port in weights:
-        bits += _elements(port) * min(_bits(port), _WIDTH.get(precision, _bits(port)))
+        width = _WIDTH.get(precision, _bits(port))
+        floats = port.get_element_type().is_real()
+        bits += _elements(port) * (width if floats else min(width, _bits(port)))
     return bits // 8
 
 

@@ -1,10 +1,13 @@
 """Kernels of a compiled graph: what their names say, whose operations they do, what they move."""
 
+from typing import Any
+
 import numpy as np
 import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
+from perftool.bench import kernels
 from perftool.bench.kernels import Kernel, kernel_flops, precision_of, read_kernels
 from perftool.bench.openvino_engine import executed_precisions
 from perftool.model.complexity import describe, fused_biases
@@ -51,13 +54,13 @@ def test_each_layers_operations_are_counted_once() -> None:
         LayerCost(name=name, type="", output_shape=(), flops=flops, macs=0, parameters=0, activation_bytes=0)
         for name, flops in (("conv", 100), ("relu", 10), ("pool", 1))
     ]
-    kernels = [
+    fused = [
         kernel("before", "Reorder", "conv"),
         kernel("conv", "Convolution", "conv", "relu"),
         kernel("after", "Eltwise", "relu"),
         kernel("pool", "Pooling", "pool"),
     ]
-    assert kernel_flops(kernels, costs, {}) == (0, 110, 0, 1)
+    assert kernel_flops(fused, costs, {}) == (0, 110, 0, 1)
 
 
 def dense(layers: int, side: int, batch: int) -> ov.Model:
@@ -86,10 +89,13 @@ def test_a_fully_connected_layer_with_a_bias_keeps_its_operations(capability: st
     assert executed[0].flops == pytest.approx(described.flops, rel=0.01)
 
 
-def compiled(precision: str) -> tuple[Kernel, ...]:
+def compiled(precision: str, stored: type[np.floating[Any]] = np.float32) -> tuple[Kernel, ...]:
     data = ops.parameter([1, 16, 8, 8], np.float32, name="data")
-    weights = np.full((32, 16, 3, 3), 0.5, dtype=np.float32)
-    node = ops.convolution(data, ops.constant(weights), [1, 1], [1, 1], [1, 1], [1, 1], name="conv")
+    weights: Any = ops.constant(np.full((32, 16, 3, 3), 0.5, dtype=stored))
+    if stored != np.float32:
+        weights = ops.convert(weights, np.float32)
+        weights.get_rt_info()["decompression"] = ""
+    node = ops.convolution(data, weights, [1, 1], [1, 1], [1, 1], [1, 1], name="conv")
     model = ov.Model([ops.result(node)], [data], "one")
     properties = {"INFERENCE_PRECISION_HINT": precision}
     return read_kernels(ov.Core().compile_model(model, "CPU", properties).get_runtime_model())
@@ -102,7 +108,33 @@ def test_bytes_are_inputs_weights_and_outputs_once() -> None:
     assert conv.output_shape == (1, 32, 8, 8)
 
 
+def test_weights_of_an_fp16_file_count_as_the_kernel_reads_them() -> None:
+    for stored in (np.float32, np.float16):
+        (conv,) = [one for one in compiled("f32", stored) if one.type == "Convolution"]
+        assert conv.precision == "f32"
+        assert conv.bytes == 4 * (16 * 64 + 32 * 16 * 9 + 32 * 64), "whatever the file holds"
+
+
+@pytest.mark.parametrize(
+    ("stored", "precision", "bits"),
+    [
+        ("f32", "f32", 32),
+        ("f16", "f32", 32),
+        ("f32", "bf16", 16),
+        ("f32", "int8", 8),
+        ("i8", "f32", 8),
+        ("u4", "int8", 4),
+        ("f16", "unknown", 16),
+    ],
+)
+def test_weights_are_as_wide_as_the_kernel_or_as_integers_are_stored(
+    stored: str, precision: str, bits: int
+) -> None:
+    port = ops.parameter([5, 8], getattr(ov.Type, stored)).output(0)
+    assert kernels.moved([], [port], [], precision) == 5 * bits
+
+
 def test_constants_are_no_kernels_and_the_ends_move_nothing() -> None:
-    kernels = compiled("f32")
-    assert not [one for one in kernels if one.type == "Const"]
-    assert all(one.bytes == 0 for one in kernels if one.type in ("Input", "Output"))
+    found = compiled("f32")
+    assert not [one for one in found if one.type == "Const"]
+    assert all(one.bytes == 0 for one in found if one.type in ("Input", "Output"))
