@@ -33,12 +33,6 @@ def burst_sums(rows: Sequence[LayerTime]) -> Estimate:
     return median_estimate([sum(one.times_ns[at] for one in rows) / _NS_PER_US for at in range(count)])
 
 
-def in_ms(time_us: Estimate) -> Estimate:
-    ends = (time_us.point, time_us.low, time_us.high)
-    point, low, high = (None if end is None else end * _NS_PER_US / _NS_PER_MS for end in ends)
-    return Estimate(point=point or 0.0, low=low, high=high)
-
-
 def widened(time: Estimate, hidden: float) -> Estimate:
     """Return a time whose interval holds as well what the counters may have left out of it."""
     return time if time.high is None else structs.replace(time, high=time.high + hidden)

@@ -5,18 +5,18 @@ From one LayersTimed record; nothing here measures. The method is explained in d
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 from perftool.analysis.blocks import cut, parts_of
 from perftool.analysis.evidence import disturbed, most_executed
 from perftool.analysis.layer_advice import Advice as Advice
-from perftool.analysis.layer_advice import Spent, advise
-from perftool.analysis.layer_limits import ceiling, computing_ns, least_ns
-from perftool.analysis.layer_times import burst_sums, hidden_ms, in_ms, latency_ms, widened
-from perftool.analysis.roofline import Roofline
-from perftool.analysis.stats import Estimate, median_estimate
+from perftool.analysis.layer_advice import Request, Spent, advise
+from perftool.analysis.layer_limits import computing_ns, least_ns
+from perftool.analysis.layer_times import burst_sums, hidden_ms, latency_ms, widened
+from perftool.analysis.roofline import Roofline, scaled
+from perftool.analysis.stats import Estimate, median_estimate, ratio_of_independent
 from perftool.journal import Record
 from perftool.machine import HostInfo
 from perftool.record import Executed, LayersTimed, LayerTime
@@ -32,8 +32,9 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `gflops` is its rate in 10^9 operations per second, and `device_gflops` what all requests in flight reach
     in it together, as they share the device; None where it has none. `of_peak` is percent of the measured
     peak of its precision, `of_limit` percent of what the roofline allows it, both by the rate of all requests
-    and None without peaks. `intensity` is operations per byte. `block` is the part of the network that it
-    belongs to; `transition` tells that it only changes precision or layout.
+    and None without peaks. `doubt` is why the latter is none of a real limit: "exceeded" where it surely lies
+    above 100, "disturbed" where the peaks were. `intensity` is operations per byte. `block` is the part of
+    the network that it belongs to; `transition` tells that it only changes precision or layout.
     """
 
     name: str
@@ -47,10 +48,11 @@ class LayerRow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     share: float
     gflops: float | None
     device_gflops: float | None
-    of_peak: float | None
-    of_limit: float | None
+    of_peak: Estimate | None
+    of_limit: Estimate | None
     intensity: float | None
     transition: bool = False
+    doubt: Literal["exceeded", "disturbed"] | None = None
 
 
 class LayerGroup(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,7 +161,7 @@ def layer_profile(
     spent = [
         Spent(
             one,
-            time.point * _NS_PER_US,
+            scaled(time, _NS_PER_US),
             least_ns(one, timed.requests, roofline),
             computing_ns(one, timed.requests, roofline),
         )
@@ -170,7 +172,7 @@ def layer_profile(
     hidden = hidden_ms(timed)
     plain = latency_ms(timed.plain_ns, timed.bursts)
     counted = latency_ms(timed.counted_ns, timed.bursts)
-    total = widened(in_ms(burst_sums(rows)), hidden)
+    total = widened(scaled(burst_sums(rows), _NS_PER_US / _NS_PER_MS), hidden)
     whole = _Whole(sum(time.point for time in times), total.point * _NS_PER_MS / _NS_PER_US, tick_us)
     layers = tuple(
         _row(one, time, part, whole.medians_us, timed.requests, roofline)
@@ -196,7 +198,7 @@ def layer_profile(
         by_block=_grouped(spent, lambda index: places[index], whole),
         by_precision=_grouped(spent, lambda index: spent[index].layer.precision, whole),
         transitions=_group("transitions", rewriting, whole),
-        advice=advise(timed, spent, executed, plain, total, hidden, cores),
+        advice=advise(Request(timed, executed, plain, total, cores, _sure(timed, roofline)), spent),
         by_transition=_grouped(rewriting, lambda index: _transition(rewriting[index].layer), whole),
         counters_ms=counted.point - plain.point,
         outside_ms=counted.point - total.point,
@@ -213,6 +215,11 @@ def _too_short(timed: LayersTimed) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(hidden) if name not in shown)
 
 
+def _sure(timed: LayersTimed, roofline: Roofline | None) -> bool:
+    """Tell whether peaks are known, and that nothing disturbed them or the layers' times."""
+    return roofline is not None and not roofline.disturbed and not disturbed(timed)
+
+
 def _executed(rows: Sequence[LayerTime]) -> str | None:
     """Return the precision that carries most of the operations; None where there are none."""
     by_name: dict[str, list[int]] = {}
@@ -227,10 +234,10 @@ def _executed(rows: Sequence[LayerTime]) -> str | None:
 def _row(
     spent: Spent, time: Estimate, block: str, whole_us: float, requests: int, roofline: Roofline | None
 ) -> LayerRow:
-    layer, time_ns, least, _ = spent
+    layer, time_ns = spent.layer, spent.time_ns
+    of_limit = _percent(spent.least, spent.time)
     gflops = layer.flops / time_ns if layer.flops and time_ns > 0 else None
     together = None if gflops is None else requests * gflops
-    best = ceiling(layer.precision, roofline)
     return LayerRow(
         name=layer.name,
         type=layer.type,
@@ -243,11 +250,27 @@ def _row(
         share=time.point / whole_us if whole_us > 0 else 0.0,
         gflops=gflops,
         device_gflops=together,
-        of_peak=None if together is None or best is None else 100 * together / best,
-        of_limit=None if least is None or time_ns <= 0 else 100 * least / time_ns,
+        of_peak=_percent(spent.computing, spent.time),
+        of_limit=of_limit,
         intensity=layer.flops / layer.bytes if layer.flops and layer.bytes else None,
         transition=layer.rewrites,
+        doubt=_doubt(of_limit, roofline),
     )
+
+
+def _percent(least: Estimate | None, time: Estimate) -> Estimate | None:
+    """Return the least time in percent of the time; None where one is not known."""
+    if least is None or least.point <= 0 or time.point <= 0:
+        return None
+    return scaled(ratio_of_independent(least, time), 100.0)
+
+
+def _doubt(of_limit: Estimate | None, roofline: Roofline | None) -> Literal["exceeded", "disturbed"] | None:
+    if of_limit is None or roofline is None:
+        return None
+    if of_limit.low is not None and of_limit.low > 100:
+        return "exceeded"
+    return "disturbed" if roofline.disturbed else None
 
 
 def _transition(layer: LayerTime) -> str:

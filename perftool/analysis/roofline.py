@@ -155,14 +155,14 @@ def place(
         low=_limit_fps(_rates(found, "low"), executed, batch),
         high=_limit_fps(_rates(found, "high"), executed, batch),
     )
-    of_limit = _scaled(ratio_of_independent(throughput_fps, limit_fps), 100.0)
+    of_limit = scaled(ratio_of_independent(throughput_fps, limit_fps), 100.0)
     bound = _bound(parts)
     words = said(id, of_limit, bound) if believable(of_limit.point, found) else _unreliable(id, of_limit)
     return Placed(
         id=id,
         precision=precision,
         intensity=flops / sum(moved),
-        gflops=_scaled(throughput_fps, flops / batch / _GIGA),
+        gflops=scaled(throughput_fps, flops / batch / _GIGA),
         limit_gflops=flops / seconds / _GIGA,
         of_limit=of_limit,
         bound=bound,
@@ -201,7 +201,8 @@ def _limit_fps(rates: _Rates | None, executed: Sequence[Executed], batch: int) -
     return None if rates is None else batch / sum(part.seconds for part in _parts(rates, executed))
 
 
-def _scaled(estimate: Estimate, factor: float) -> Estimate:
+def scaled(estimate: Estimate, factor: float) -> Estimate:
+    """Return an estimate in another unit."""
     return Estimate(
         point=estimate.point * factor,
         low=None if estimate.low is None else estimate.low * factor,

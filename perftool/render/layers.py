@@ -14,7 +14,7 @@ from rich.text import Text
 
 from perftool.analysis.blocks import called
 from perftool.analysis.layer_changes import LayerReport
-from perftool.analysis.layers import LayerGroup, LayerProfile
+from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow
 from perftool.analysis.stats import Estimate
 from perftool.render.files import COLUMNS
 from perftool.render.headroom import limits_of
@@ -158,7 +158,7 @@ def _layers(profile: LayerProfile, shown: int) -> Table:
         ]
         cells.append(_rate(row.gflops))
         if limits:
-            cells.append(ABSENT if row.of_limit is None else f"{row.of_limit:.0f}%")
+            cells.append(_of_limit(row))
         table.add_row(*(Text(plain(cell)) for cell in cells))
     if rest := rows[shown:]:
         share = sum(row.share for row in rest)
@@ -166,6 +166,13 @@ def _layers(profile: LayerProfile, shown: int) -> Table:
         table.add_section()
         table.add_row(f"{len(rest)} others", "", "", f"{time:.0f}", f"{share:.1%}", "")
     return table
+
+
+def _of_limit(row: LayerRow) -> str:
+    """Write the percent of the limit; what surely lies above 100 has a mark, which the legend explains."""
+    if row.of_limit is None:
+        return ABSENT
+    return f"{row.of_limit.point:.0f}%{'!' if row.doubt == 'exceeded' else ''}"
 
 
 def _groups(title: str, groups: Sequence[LayerGroup]) -> Table:
@@ -227,5 +234,11 @@ def _legend(report: LayerReport) -> Text:
         lines.append(
             "of limit: the least time in which all requests in flight could do a layer's operations and move "
             "its bytes, at the limits of the device, in percent of the time that it took"
+        )
+    profiles = [one for one in (report.profile, report.other) if one is not None]
+    if any(row.doubt == "exceeded" for one in profiles for row in one.layers):
+        lines.append(
+            "!: surely above 100 %, so the limit is too low there: its data lies in caches, or its kernel is "
+            "better than those that the limit was measured with"
         )
     return Text("\n".join(lines), style="dim")

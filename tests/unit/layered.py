@@ -2,11 +2,30 @@
 
 from collections.abc import Sequence
 
+from perftool.analysis.roofline import Ceiling, Roofline
+from perftool.analysis.stats import Estimate
 from perftool.machine import Conditions
 from perftool.record import LayersTimed, LayerTime
 from perftool.spec import Configuration, Explicit, Precision
 
 QUIET = Conditions(other_load=0.0, steal=0.0, frequency_mhz=None, energy_j=None)
+
+
+def exactly(value: float) -> Estimate:
+    return Estimate(point=value, low=value, high=value)
+
+
+def a_roofline() -> Roofline:
+    """Return peaks of 800 (int8) and 200 (f32) operations per nanosecond, and 10 bytes per nanosecond."""
+    return Roofline(
+        device="CPU",
+        ceilings=(
+            Ceiling(precision="int8", kernel="matmul", gflops=exactly(800.0)),
+            Ceiling(precision="f32", kernel="matmul", gflops=exactly(200.0)),
+        ),
+        bandwidth_gb_s=exactly(10.0),
+        measured="2026-01-01T00:00:00+00:00",
+    )
 
 
 def node(

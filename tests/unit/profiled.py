@@ -79,8 +79,8 @@ def _layer(name: str, number: int) -> LayerRow:
         share=0.0,
         gflops=150.0 if convolves else None,
         device_gflops=300.0 if convolves else None,
-        of_peak=75.0 if convolves else None,
-        of_limit=80.0 if convolves else None,
+        of_peak=around(75.0) if convolves else None,
+        of_limit=around(80.0) if convolves else None,
         intensity=40.0 + number if convolves else None,
     )
 
