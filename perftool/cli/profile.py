@@ -1,5 +1,6 @@
 """`perftool profile`: where one configuration's time goes, layer by layer, and what could be tried."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,19 +62,23 @@ def profile(
         raise UsageError(f"--seconds: expected a number > 0, got {seconds:g}")
     if against == precision:
         raise UsageError(f"--against {against}: is what --precision asks for; name another")
+    _refuse_file(to)
     source = parse_source(model, str(weights) if weights else None)
     source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
-    asked = override(
-        _one_cell(),
-        model=source,
-        images=images or Builtin(),
-        devices=[device],
-        precisions=[precision] if against is None else [precision, against],
-        batches=options.numbers([batch]),  # type: ignore[arg-type]
-        streams=options.numbers([streams]),
-        threads=options.numbers([threads]),
-        calibration_images=calibration_images,
-    )
+    try:
+        asked = override(
+            _one_cell(),
+            model=source,
+            images=images or Builtin(),
+            devices=[device],
+            precisions=[precision] if against is None else [precision, against],
+            batches=options.numbers([batch]),  # type: ignore[arg-type]
+            streams=options.numbers([streams]),
+            threads=options.numbers([threads]),
+            calibration_images=calibration_images,
+        )
+    except UsageError as error:
+        raise UsageError(_by_option(str(error))) from None
     _one_of_each(asked)
     try:
         with watching() as watcher:
@@ -104,6 +109,24 @@ def _one_cell() -> "Profile":
     return msgspec.structs.replace(load_profile("quick"), name="profile", grids=(Grid(),))
 
 
+#: What a user calls the fields of a profile that `override` and `_one_of_each` speak of.
+_OPTIONS = {
+    "devices": "--device",
+    "precisions[0]": "--precision",
+    "precisions[1]": "--against",
+    "batches": "--batch",
+    "streams": "--streams",
+    "threads": "--threads",
+}
+
+
+def _by_option(message: str) -> str:
+    """Name the option that a message is about, in place of the profile's field: each takes one value."""
+    field, found, said = message.partition(": ")
+    option = _OPTIONS.get(field) or _OPTIONS.get(field.removesuffix("[0]"))
+    return f"{option}: {said}" if found and option else message
+
+
 def _one_of_each(profile: "Profile") -> None:
     """Raise UsageError where an option names several values: one configuration is profiled."""
     from perftool.errors import UsageError
@@ -111,7 +134,22 @@ def _one_of_each(profile: "Profile") -> None:
     grid = profile.grids[0]
     for name in ("devices", "batches", "streams", "threads"):
         if len(getattr(grid, name)) > 1:
-            raise UsageError(f"{name}: one configuration is profiled, so give one value")
+            raise UsageError(f"{_OPTIONS[name]}: one configuration is profiled, so give one value")
+
+
+def _refuse_file(to: Path | None) -> None:
+    """Raise UsageError where no folder can be: that is found out before measuring, not after."""
+    from perftool.errors import UsageError
+
+    if to is None:
+        return
+    for path in (to, *to.parents):
+        if path.exists():
+            if not path.is_dir():
+                raise UsageError(f"--to {to}: {path} is a file; name a folder")
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise UsageError(f"--to {to}: {path} cannot be written to; name another folder")
+            return
 
 
 def _written(to: Path | None, report: "LayerReport") -> list[Path]:

@@ -146,14 +146,14 @@ def _timed(
                 raise ValueError("layers are timed of one configuration, or of two in turns")
     match answer:
         case Failed():
-            raise _refusal(answer, profile, subjects[0].configuration.batch)
+            raise refusal(answer, profile, subjects[0].configuration.batch)
         case LayersTimed():
             return (answer,)
         case LayersCompared():
             return (answer.first, answer.second)
 
 
-def _refusal(found: Failed, profile: Profile, batch: int) -> PerftoolError:
+def refusal(found: Failed, profile: Profile, batch: int) -> PerftoolError:
     """Return what a failure ends the command with; bad input is named as the user does, not the cache."""
     if found.kind != "bad_input" or not isinstance(profile.model, ModelFile):
         return refuse(found)

@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import openvino as ov
 import pytest
+from openvino import opset13 as ops
 from outcome import one_line
 from recorded import records
 from tiny import write_tiny_model
@@ -236,9 +239,9 @@ def test_the_command_shows_tables(perftool: Command, files: dict[WeightFormat, P
     [
         (("--device", "AUTO"), 2, "AUTO hands requests on"),
         (("--seconds", "0"), 2, "--seconds"),
-        (("--precision", "INT9"), 2, "precisions"),
+        (("--precision", "INT9"), 2, "--precision: expected"),
         (("--precision", "INT8", "--against", "INT8"), 2, "name another"),
-        (("--batch", "1,2"), 2, "batches"),
+        (("--batch", "1,2"), 2, "--batch: one configuration"),
         (("--streams", "64"), 2, "streams"),
         (("--device", "NPU"), 5, "NPU"),
     ],
@@ -249,6 +252,20 @@ def test_what_cannot_be_profiled_is_one_line(
     done = refused("profile", files["fp32"], *arguments)
     assert done.returncode == code, done.stderr
     assert said in one_line(done)
+
+
+def test_what_cannot_be_timed_is_refused_before_the_peaks_are_measured(
+    perftool: Command, tmp_path: Path
+) -> None:
+    data = ops.parameter([1, 3, 32, 32], np.float32, name="data")
+    flat = ops.reshape(data, ops.constant([1, 3 * 32 * 32]), False)  # At no other batch.
+    product = ops.matmul(flat, ops.constant(np.ones((3 * 32 * 32, 10), np.float32)), False, False)
+    path = tmp_path / "fixed.xml"
+    ov.save_model(ov.Model([ops.result(product)], [data], "whatever"), path)
+    done = perftool("profile", path, "--batch", 4)
+    assert done.returncode == 3, done.stderr
+    assert f"{path}: model whatever cannot be reshaped to batch 4" in one_line(done)
+    assert "peaks" not in done.stderr
 
 
 def test_a_model_that_comes_quantized_is_not_compared_with_itself(
