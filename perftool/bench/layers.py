@@ -78,8 +78,8 @@ class _Subject(NamedTuple):
     costs: Sequence[LayerCost]
     biases: Mapping[str, str]
     runtime_model: Any
-    plain: "_Side"
-    counted: "_Side"
+    plain: "Side"
+    counted: "Side"
 
     @property
     def streams(self) -> int | None:
@@ -101,8 +101,8 @@ def _compiled(core: ov.Core, one: Beside, images: Images) -> _Subject:
         costs=describe(model, name=configuration.id, origin=one.model_path).layers,
         biases=fused_biases(model, one.model_path),
         runtime_model=counted.get_runtime_model(),
-        plain=_Side(plain, requests, inputs),
-        counted=_Side(counted, requests, inputs),
+        plain=Side(OpenVINOFlight(plain, requests, inputs), requests),
+        counted=Side(OpenVINOFlight(counted, requests, inputs), requests),
     )
 
 
@@ -133,11 +133,11 @@ def _requests(configuration: Configuration, compiled: Any, streams: int | None) 
     return min(wanted, streams or wanted)
 
 
-class _Side:
+class Side:
     """One of the two compiled models, with its requests and how many inferences they have made in all."""
 
-    def __init__(self, compiled: Any, requests: int, inputs: Sequence[ov.Tensor]) -> None:
-        self.flight = OpenVINOFlight(compiled, requests, list(inputs))
+    def __init__(self, flight: OpenVINOFlight, requests: int) -> None:
+        self.flight = flight
         self.requests = requests
         self.inferences = 0
 
@@ -201,7 +201,7 @@ class _Found(NamedTuple):
     kinds: dict[str, tuple[str, str]]
 
 
-class _Pace(NamedTuple):
+class Pace(NamedTuple):
     """How fast a subject is: seconds from one completion to the next, and how many a burst has at least."""
 
     seconds: float
@@ -218,7 +218,7 @@ def _alternate(subjects: Sequence[_Subject], seconds: float, watch: Watch) -> li
     most = min(int(seconds / (pace.least * pace.seconds)) for pace in paces)
     bursts = max(LEAST_BURSTS, min(BURSTS, most))
     sizes = [
-        _completions(pace, one.counted.requests, seconds / bursts)
+        completions_of(pace, one.counted.requests, seconds / bursts)
         for pace, one in zip(paces, subjects, strict=True)
     ]
     readings = [[one.counted.read(one.streams or 1)] for one in subjects]
@@ -241,7 +241,7 @@ def _alternate(subjects: Sequence[_Subject], seconds: float, watch: Watch) -> li
     ]
 
 
-def _warmed_up(one: _Subject) -> _Pace:
+def _warmed_up(one: _Subject) -> Pace:
     """Warm up both sides: the one with counters shortly, as the machine is warm by then.
 
     What it does before the first burst weighs in every later reading.
@@ -252,10 +252,10 @@ def _warmed_up(one: _Subject) -> _Pace:
     counted.inferences += 1
     least = COMPLETIONS * counted.requests
     counted.burst(least)
-    return _Pace(seconds, least)
+    return Pace(seconds, least)
 
 
-def _completions(pace: _Pace, requests: int, seconds: float) -> int:
+def completions_of(pace: Pace, requests: int, seconds: float) -> int:
     """Return how many completions a burst of so many seconds has: as many for each request."""
     wanted = max(pace.least, round(seconds / pace.seconds))
     return wanted + -wanted % requests

@@ -6,7 +6,7 @@ is `analysis.roofline`'s; docs/roofline.md explains the choices. Runs in a child
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import pairwise, product
 from math import prod
 from pathlib import Path
@@ -54,14 +54,14 @@ _FLOAT_BYTES: Final = 4
 _Kind = Literal["matmul", "convolution", "memory"]
 
 
-class _Arrangement(NamedTuple):
+class Arrangement(NamedTuple):
     """How the work is shared out: one request on all cores, or one on each."""
 
     streams: int
     threads: int
 
 
-class _Kernel(NamedTuple):
+class Kernel(NamedTuple):
     """A compiled kernel: `work` is of one repetition, in which each request runs once."""
 
     kind: _Kind
@@ -130,7 +130,7 @@ def _repetition(completions: Generator[Completion, None, None], requests: int) -
 # ---------------------------------------------------------------- the kernels
 
 
-def _compiled(found: DeviceFound, watch: Watch) -> Iterator[_Kernel]:
+def _compiled(found: DeviceFound, watch: Watch) -> Iterator[Kernel]:
     """Compile every kernel in every arrangement, and run each: what is slow only at first is over then."""
     core = ov.Core()
     chains: tuple[_Kind, ...] = ("matmul", "convolution")
@@ -144,25 +144,25 @@ def _compiled(found: DeviceFound, watch: Watch) -> Iterator[_Kernel]:
     wanted = list(product(asked, _arrangements(found)))
     for number, ((kind, precision), arrangement) in enumerate(wanted):
         watch("compile", number, len(wanted))
-        kernel = _kernel(core, found.name, kind, precision, arrangement)
-        repeat(kernel.flight, kernel.requests, 0)
-        yield kernel
+        made = kernel(core, found.name, kind, precision, arrangement)
+        repeat(made.flight, made.requests, 0)
+        yield made
 
 
-def _arrangements(found: DeviceFound) -> tuple[_Arrangement, ...]:
+def _arrangements(found: DeviceFound) -> tuple[Arrangement, ...]:
     """Return one stream on all cores, and one on each; on other devices, as many streams as they take."""
     cores = max(1, min(host.usable_cores(), host.usable_physical_cores()))
     most = found.streams[1] if found.streams else 1
     if _is_cpu(found.name):
         most = min(most, cores)
-    return tuple(_Arrangement(streams, cores) for streams in dict.fromkeys((1, most)))
+    return tuple(Arrangement(streams, cores) for streams in dict.fromkeys((1, most)))
 
 
 def _is_cpu(device: str) -> bool:
     return device.partition(".")[0] == "CPU"
 
 
-def _kernel(core: ov.Core, device: str, kind: _Kind, precision: str, shared: _Arrangement) -> _Kernel:
+def kernel(core: ov.Core, device: str, kind: _Kind, precision: str, shared: Arrangement) -> Kernel:
     """Compile one kernel, the work of which is cut into a part for each stream."""
     pieces = max(1, (shared.threads if _is_cpu(device) else PIECES) // shared.streams)
     match kind:
@@ -182,17 +182,26 @@ def _kernel(core: ov.Core, device: str, kind: _Kind, precision: str, shared: _Ar
     requests = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     shape = tuple(model.input(0).shape)
     layers = describe(model, name=kind, origin=kind).layers
-    operations = 2 * sum(layer.macs for layer in layers)
     memory = kind == "memory"
-    return _Kernel(
+    return Kernel(
         kind=kind,
         precision=precision,
         executed="" if memory else executed(compiled, layers),
         streams=shared.streams,
-        work=requests * (2 * _FLOAT_BYTES * prod(shape) if memory else operations),
+        work=requests * (moved_bytes(shape) if memory else operations(layers)),
         flight=OpenVINOFlight(compiled, requests, [_input(shape, number) for number in range(requests)]),
         requests=requests,
     )
+
+
+def operations(layers: Iterable[LayerCost]) -> int:
+    """Count the operations of a chain: two for each multiply-add, and none for a ReLU."""
+    return 2 * sum(layer.macs for layer in layers)
+
+
+def moved_bytes(shape: Sequence[int]) -> int:
+    """Count the bytes of a pass over an array of f32: each element is read once and written once."""
+    return 2 * _FLOAT_BYTES * prod(shape)
 
 
 def executed(compiled: Any, layers: tuple[LayerCost, ...]) -> str:

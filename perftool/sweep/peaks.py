@@ -32,6 +32,8 @@ METHOD = 3
 #: How long peaks are believed, in seconds. The identity of a machine does not tell what has become of its
 #: cooling, nor on which hardware a virtual one runs today.
 KEPT_SECONDS = 7 * 86_400.0
+#: How long those that something disturbed serve who asks for no better, in seconds.
+DISTURBED_SECONDS = 3_600.0
 #: How long the child may be silent beyond the seconds that it is given, in which it compiles and warms up.
 _STALL_SECONDS = 180.0
 
@@ -51,15 +53,19 @@ class Fingerprint(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
 
 
-def peaks_of(device: DeviceFound, seconds: float, log: Path, watch: Watch = quiet) -> PeaksMeasured | Failed:
+def peaks_of(
+    device: DeviceFound, seconds: float, log: Path, watch: Watch = quiet, *, disturbed_do: bool = False
+) -> PeaksMeasured | Failed:
     """Return what a device can do at most, measured for about `seconds` unless it is in the cache.
 
-    `log` takes the child's output. Peaks that something disturbed are returned and not kept, peaks that make
-    no roofline are a failure. A child that crashes gets a second one: a runtime has been seen to crash in the
-    first inferences of two streams, by chance (docs/roofline.md).
+    `log` takes the child's output. Peaks that something disturbed are kept for an hour, for callers to whom
+    `disturbed_do`; others measure again, and what they find replaces them. Peaks that make no roofline are a
+    failure. A child that crashes gets a second one: a runtime has been seen to crash in the first inferences
+    of two streams, by chance (docs/roofline.md).
     """
     path = path_of(device, seconds)
-    if (kept := _kept(path, device.name)) is not None:
+    kept = _kept(path, device.name)
+    if kept is not None and (disturbed_do or not disturbed(kept)):
         return kept
     stall_seconds = _STALL_SECONDS + seconds  # A child is silent for as long as a round of bursts lasts.
     job = MeasurePeaks(device=device.name, seconds=seconds)
@@ -69,7 +75,7 @@ def peaks_of(device: DeviceFound, seconds: float, log: Path, watch: Watch = quie
     if isinstance(answer, Failed):
         return answer
     found = usable(expect(answer, PeaksMeasured))
-    if isinstance(found, PeaksMeasured) and not disturbed(found):
+    if isinstance(found, PeaksMeasured):
         keep(path, found)
     return found
 
@@ -107,7 +113,8 @@ def _kept(path: Path, device: str) -> PeaksMeasured | None:
         ValueError,
     ):  # msgspec's errors are ValueErrors, and so is one of what makes no roofline.
         return None
-    young = 0 <= time.time() - found.measured_ns / 1e9 <= KEPT_SECONDS
+    most = DISTURBED_SECONDS if disturbed(found) else KEPT_SECONDS
+    young = 0 <= time.time() - found.measured_ns / 1e9 <= most
     return found if young and found.device == device else None
 
 

@@ -90,7 +90,7 @@ def _peaks(profile: Profile, devices: tuple[Device, ...], watcher: Watcher) -> l
             watcher.status(Status(stage="peaks", subject=device.name))
             with tempfile.TemporaryDirectory() as folder:
                 log = Path(folder) / "peaks.log"
-                found.append(peaks_of(device, profile.policy.peak_seconds, log))
+                found.append(peaks_of(device, profile.policy.peak_seconds, log, disturbed_do=True))
     return found
 
 

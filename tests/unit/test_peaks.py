@@ -1,21 +1,32 @@
 """Peaks: bursts of repetitions, caches of a machine, and which devices a run has still to measure."""
 
+import time
 from itertools import cycle
 from pathlib import Path
 
 import msgspec
+import openvino as ov
 import pytest
 from journals import Journal, Measured
-from peaks import measured, memory, peak
+from peaks import QUIET, measured, memory, peak
 
+from perftool.bench.chains import LAYERS
 from perftool.bench.engine import FakeFlight
 from perftool.bench.isolate import Watch
-from perftool.bench.peaks import LEAST_CACHE_BYTES, array_bytes, last_level_cache_bytes, repeat
+from perftool.bench.peaks import (
+    LEAST_CACHE_BYTES,
+    Arrangement,
+    array_bytes,
+    kernel,
+    last_level_cache_bytes,
+    moved_bytes,
+    repeat,
+)
 from perftool.errors import PerftoolError
 from perftool.job import Job
 from perftool.journal import Entry, Planned, Record, Run, Started
 from perftool.machine import DeviceFound, DeviceMissing
-from perftool.record import Answer, Failed
+from perftool.record import Answer, Failed, PeaksMeasured
 from perftool.spec import Policy
 from perftool.sweep import peaks as module
 from perftool.sweep.pace import PEAKS_OVER_SECONDS, seconds_left
@@ -42,6 +53,20 @@ def test_a_repetition_is_one_completion_of_each_request_and_the_first_counts_now
 
 def test_a_burst_has_a_repetition_however_slow_the_kernel_is() -> None:
     assert repeat(FakeFlight(cycle([10**9]), 1), 1, 1) == (10**9,)
+
+
+def test_work_is_two_operations_for_each_multiply_add_of_all_requests() -> None:
+    for streams in (1, 2):
+        found = kernel(ov.Core(), "CPU", "matmul", "f32", Arrangement(streams=streams, threads=2))
+        rows = 256 * 2 // streams
+        assert found.requests == streams
+        assert found.work == streams * 2 * rows * 768 * 768 * LAYERS["f32"], "the same work, shared out"
+    found = kernel(ov.Core(), "CPU", "convolution", "f32", Arrangement(streams=1, threads=1))
+    assert found.work == 2 * 20 * 20 * 256 * 256 * 9 * LAYERS["f32"]
+
+
+def test_memory_is_read_once_and_written_once() -> None:
+    assert moved_bytes((3, 768)) == 2 * 4 * 3 * 768
 
 
 # ---------------------------------------------------------------- the caches
@@ -174,6 +199,37 @@ def test_a_child_that_crashes_gets_a_second_one_and_no_third(
     monkeypatch.setattr(module, "ask_once", answer)
     assert module.peaks_of(CPU, 1.0, tmp_path / "log") == answers[-1]
     assert len(made) == asked
+
+
+@pytest.mark.parametrize(
+    ("age_days", "busy", "disturbed_do", "used"),
+    [
+        (6.9, False, False, True),
+        (7.1, False, False, False),
+        (-0.1, False, False, False),
+        (0.03, True, True, True),
+        (0.05, True, True, False),
+        (0.03, True, False, False),
+    ],
+)
+def test_peaks_are_believed_for_a_week_and_disturbed_ones_for_an_hour_by_who_asks_for_no_better(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    age_days: float,
+    busy: bool,
+    disturbed_do: bool,
+    used: bool,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    conditions = msgspec.structs.replace(QUIET, other_load=0.5 if busy else 0.0)
+    then = time.time_ns() - round(age_days * 86_400e9)
+    old = msgspec.structs.replace(measured(conditions=conditions), measured_ns=then)
+    fresh = msgspec.structs.replace(measured(conditions=conditions), measured_ns=time.time_ns())
+    module.keep(module.path_of(CPU, 1.0), old)
+    monkeypatch.setattr(module, "ask_once", lambda *_: fresh)
+    found = module.peaks_of(CPU, 1.0, tmp_path / "log", disturbed_do=disturbed_do)
+    assert found == (old if used else fresh)
+    assert msgspec.json.decode(module.path_of(CPU, 1.0).read_bytes(), type=PeaksMeasured) == found
 
 
 def test_no_seconds_turn_it_off() -> None:
