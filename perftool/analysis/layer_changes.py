@@ -5,18 +5,13 @@ its own way; what stands for none, such as a change of precision, is listed apar
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
-from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow, layer_profiles
-from perftool.analysis.roofline import Roofline
+from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow
 from perftool.analysis.stats import Estimate, ratio_of_independent
-from perftool.journal import Header
-from perftool.machine import HostInfo
-from perftool.record import Failed, LayersTimed
 
 #: A layer gained, or lost, when the interval of its ratio lies beyond this band around 1, and tied within.
 BAND: Final = 0.02
@@ -252,48 +247,3 @@ def _by_type(rows: Sequence[LayerRow]) -> tuple[LayerGroup, ...]:
         for name, members in types.items()
     ]
     return tuple(sorted(groups, key=lambda group: -group.time_us.point))
-
-
-class LayerReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What `perftool profile` found, as its JSON shows it. `other` and `changes` are None without --against.
-
-    `reference` tells that the model has perftool's own weights. `rooflines` are the peaks that the layers are
-    held against, `without_peaks` says of each device that has none why they could not be measured.
-    """
-
-    created: str
-    model: str
-    model_digest: str
-    reference: bool
-    host: HostInfo
-    profile: LayerProfile
-    other: LayerProfile | None
-    changes: ProfilesCompared | None
-    rooflines: tuple[Roofline, ...] = ()
-    without_peaks: tuple[str, ...] = ()
-
-
-def layer_report(
-    header: Header,
-    timed: Sequence[LayersTimed],
-    rooflines: Mapping[str, Roofline] | None = None,
-    lost: Sequence[Failed] = (),
-) -> LayerReport:
-    """Put together what was timed: one configuration, or two of which the second is compared with.
-
-    `rooflines` are the devices' peaks, by device; `lost` the devices that could not be asked for theirs.
-    """
-    profiles = layer_profiles(timed, rooflines, header.host)
-    other = profiles[1] if len(profiles) > 1 else None
-    return LayerReport(
-        created=datetime.fromtimestamp(header.created_ns / 1e9, UTC).isoformat(timespec="seconds"),
-        model=header.model.name,
-        model_digest=header.model.digest,
-        reference=header.model.reference,
-        host=header.host,
-        profile=profiles[0],
-        other=other,
-        changes=against(profiles[0], other) if other else None,
-        rooflines=tuple((rooflines or {}).values()),
-        without_peaks=tuple(f"{one.subject}: {one.reason}" for one in lost),
-    )

@@ -10,7 +10,7 @@ from perftool.cli import options
 from perftool.cli.model import Model
 
 if TYPE_CHECKING:
-    from perftool.analysis.layer_changes import LayerReport
+    from perftool.analysis.layer_report import LayerReport, LayerSamples
     from perftool.spec import Profile
 
 
@@ -38,7 +38,10 @@ def profile(
     calibration_images: options.CalibrationImages = None,
     preprocess: options.Preprocess = None,
     to: Annotated[
-        Path | None, typer.Option("--to", help="Write profile.json, profile.txt and plots into this folder.")
+        Path | None,
+        typer.Option(
+            "--to", help="Write profile.json, profile.txt, samples.json and plots into this folder."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:
@@ -46,7 +49,6 @@ def profile(
     import math
     import sys
 
-    from perftool.analysis.layer_changes import layer_report
     from perftool.cli.images import image_source
     from perftool.cli.output import print_json, print_rich
     from perftool.cli.watching import watching
@@ -87,12 +89,12 @@ def profile(
         raise InterruptedRunError(
             "stopped; prepared models and measured peaks are kept, and nothing else was written"
         ) from None
-    report = layer_report(found.header, found.timed, found.rooflines, found.lost)
+    report = found.report()
     if json:
         print_json(report)
     else:
         print_rich(*layers_view(report, top))
-    for path in _written(to, report):
+    for path in _written(to, found, report):
         sys.stderr.write(f"wrote {path}\n")
 
 
@@ -152,11 +154,11 @@ def _refuse_file(to: Path | None) -> None:
             return
 
 
-def _written(to: Path | None, report: "LayerReport") -> list[Path]:
+def _written(to: Path | None, samples: "LayerSamples", report: "LayerReport") -> list[Path]:
     """Write a report's files, where they are asked for."""
     if to is None:
         return []
     from perftool.cli.writing import write_files
     from perftool.render.layer_files import layers_files
 
-    return write_files(to, layers_files(report))
+    return write_files(to, layers_files(report, samples))

@@ -1,4 +1,4 @@
-"""A layer profile as pictures: the costliest layers, and the blocks of the network, by executed precision.
+"""A layer profile as pictures: its costliest layers, its blocks, and its layers under the roofline.
 
 Readable in black and white: precisions differ by hatching too. The same input gives the same bytes.
 """
@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from perftool.analysis.blocks import called
-from perftool.analysis.layer_changes import LayerReport
+from perftool.analysis.layer_report import LayerReport
 from perftool.analysis.layers import LayerProfile, LayerRow
 from perftool.render.numbers import plain
 from perftool.render.plotting import DPI, LOOKS, figure_of, saved, styled, write_title
+from perftool.render.roofline import layers_figure
 
 #: So many layers have a bar.
 BARS = 20
@@ -46,6 +47,10 @@ def draw_layers(report: LayerReport) -> dict[str, bytes]:
         for profile, suffix in ((report.profile, ""), (report.other, "_against")):
             if profile is not None:
                 pictures.update(saved(costliest(report.model, profile), f"layers{suffix}"))
+                for found in report.rooflines:
+                    under = layers_figure(report.model, profile, found)
+                    if under is not None and found.device == profile.device:
+                        pictures.update(saved(under, f"roofline{suffix}"))
         pictures.update(saved(by_block(report.model, report.profile, report.other), "blocks"))
     return pictures
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perftool.analysis.blocks import called
-from perftool.analysis.layer_changes import LayerReport
+from perftool.analysis.layer_report import LayerReport
 from perftool.analysis.layers import LayerGroup, LayerProfile, LayerRow
 from perftool.analysis.stats import Estimate
 from perftool.render.files import COLUMNS

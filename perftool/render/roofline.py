@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
+from perftool.analysis.blocks import called
 from perftool.analysis.layers import LayerProfile, LayerRow
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.roofline import Ceiling, Placed, Roofline
@@ -35,6 +37,8 @@ _ROOF = "#555555"
 _LABELLED = 10
 #: The area of a layer that takes all of the time, in square points, and the least that is drawn.
 _LAYER_AREA, _LEAST_AREA = 900.0, 4.0
+#: So many layers of a profile are named, the costliest, and so long their names are at the most.
+_NAMED_LAYERS, _LONGEST_NAME = 5, 34
 #: Ceilings whose ratio is less than this are named one below the other.
 _CLOSE = 1.25
 
@@ -76,6 +80,60 @@ def roofline_figure(summary: Summary, recommendation: Recommendation, found: Roo
     texts = [(*at[one.id], short_name(one)) for one in _named(placed, shown, recommendation.id)]
     place(axes, list(at.values()), [*lines, *roof], texts, at.get(recommendation.id or ""))
     return figure
+
+
+def layers_figure(model: str, profile: LayerProfile, found: Roofline) -> Figure | None:
+    """Draw the layers of one profile under the roofline of its device; None where none carries operations.
+
+    Hollow marks, with an area that is their share of the time, at what all requests in flight reach in them
+    together; the costliest are named.
+    """
+    layers = [row for row in profile.layers if row.device_gflops and row.intensity]
+    if not layers:
+        return None
+    figure = figure_of(8.4, 5.0)
+    axes = figure.add_subplot()
+    spots = [_spot(row) for row in layers]
+    roof = _draw_roof(axes, found, spots)
+    for row in layers:
+        _draw_layer(axes, row)
+    when = f"ceilings measured {found.measured}" + (", disturbed: maybe too low" if found.disturbed else "")
+    title = f"{model}: the layers of {profile.id} under the roofline of {found.device}"
+    write_title(figure, title, f"{when}; area by share of the time")
+    _draw_precisions(figure, layers)
+    costliest = sorted(layers, key=lambda row: -row.time_us.point)[:_NAMED_LAYERS]
+    texts = [(*_spot(row), _short_end(called(row.name, row.originals))) for row in costliest]
+    place(axes, spots, roof, texts)
+    return figure
+
+
+def _short_end(name: str) -> str:
+    """Keep the end of a long name, which tells it apart."""
+    return plain(name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}")
+
+
+def _draw_precisions(figure: Figure, layers: Sequence[LayerRow]) -> None:
+    """Explain the marks: what layers ran in."""
+    handles = [
+        Line2D(
+            [],
+            [],
+            linestyle="",
+            marker=_look(name).marker,
+            markerfacecolor="none",
+            markeredgecolor=_look(name).colour,
+            label=plain(name),
+        )
+        for name in sorted({row.precision for row in layers})
+    ]
+    figure.legend(
+        handles=handles,
+        loc="outside right upper",
+        frameon=False,
+        fontsize=8,
+        title="runs in",
+        title_fontsize=8,
+    )
 
 
 def _across(one: Placed) -> Estimate:

@@ -6,18 +6,16 @@ No journal: what is found answers one command's one question.
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
-from perftool.analysis.headroom import rooflines_of
-from perftool.analysis.roofline import Roofline
+from perftool.analysis.layer_report import LayerSamples
 from perftool.bench.devices import uncounted
 from perftool.bench.isolate import refuse
 from perftool.errors import InputError, PerftoolError, UsageError
 from perftool.images.dataset import images_for
 from perftool.job import Beside
-from perftool.journal import Header, Planned
+from perftool.journal import Planned
 from perftool.machine import Device, DeviceFound
 from perftool.record import Failed, LayersCompared, LayersTimed, PeaksMeasured, Prepared, Progress
 from perftool.spec import Configuration, Images, ModelFile, Profile
@@ -38,19 +36,7 @@ from perftool.sweep.preparing import (
 )
 
 
-class Profiled(NamedTuple):
-    """What was profiled, the answers in the order of the profile's precisions, and rooflines by device.
-
-    `lost` are the devices whose peaks could not be measured.
-    """
-
-    header: Header
-    timed: tuple[LayersTimed, ...]
-    rooflines: dict[str, Roofline]
-    lost: tuple[Failed, ...]
-
-
-def profile_layers(profile: Profile, requests: int | None, seconds: float, watcher: Watcher) -> Profiled:
+def profile_layers(profile: Profile, requests: int | None, seconds: float, watcher: Watcher) -> LayerSamples:
     """Time the layers of a profile's one configuration, in each of its precisions.
 
     `requests` are in flight where given, `seconds` is how long each is timed with counters, and as long
@@ -74,11 +60,11 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
         ]
         timed = _timed(profile, subjects, first(images, INPUTS), seconds, watcher)
         peaks = _peaks(profile, devices, watcher)  # Takes a while: what cannot be timed was refused before.
-        return Profiled(
-            header,
-            timed,
-            rooflines_of(one for one in peaks if isinstance(one, PeaksMeasured)),
-            tuple(one for one in peaks if isinstance(one, Failed)),
+        return LayerSamples(
+            header=header,
+            timed=timed,
+            peaks=tuple(one for one in peaks if isinstance(one, PeaksMeasured)),
+            lost=tuple(one for one in peaks if isinstance(one, Failed)),
         )
 
 

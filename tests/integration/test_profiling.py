@@ -220,7 +220,14 @@ def test_the_command_compares_two_precisions_and_writes_them(
     assert found == json.loads((folder / "profile.json").read_text())
     assert found["profile"]["executed_precision"] == "int8" and found["other"]["executed_precision"] == "f32"
     assert {"conv2", "conv3"} <= {one["name"] for one in found["changes"]["layers"]}
-    for name in ("profile.txt", "plots/layers.png", "plots/blocks.svg", "plots/layers_against.png"):
+    for name in (
+        "profile.txt",
+        "samples.json",
+        "plots/roofline.svg",
+        "plots/layers.png",
+        "plots/blocks.svg",
+        "plots/layers_against.png",
+    ):
         assert (folder / name).stat().st_size > 0
         assert f"wrote {folder / name}" in done.stderr
     assert "timing the layers of cpu-int8-b1-s1 and cpu-fp32-b1-s1" in done.stderr

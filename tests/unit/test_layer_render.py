@@ -8,8 +8,7 @@ from journals import HOST
 from layered import node, timed
 from peaks import measured
 
-from perftool.analysis.layer_changes import LayerReport, layer_report
-from perftool.analysis.roofline import roofline
+from perftool.analysis.layer_report import LayerReport, LayerSamples
 from perftool.journal import FORMAT, Header, ModelIdentity
 from perftool.machine import Conditions
 from perftool.record import Failed, LayersTimed, PeaksMeasured
@@ -17,14 +16,15 @@ from perftool.render.files import as_text
 from perftool.render.layer_files import layers_files
 from perftool.render.layer_plots import by_block
 from perftool.render.layers import layers_brief, layers_view
+from perftool.render.roofline import layers_figure
 from perftool.spec import Grid, Profile, ReferenceModel
 
 HOSTILE = "[bold red]net[/]/\x1b[31mevil\n$x_{"
 
 
-def report(
+def samples(
     *records: LayersTimed, peaks: PeaksMeasured | None = None, lost: Failed | None = None
-) -> LayerReport:
+) -> LayerSamples:
     header = Header(
         format=FORMAT,
         created_ns=1_700_000_000_000_000_000,
@@ -38,8 +38,23 @@ def report(
         ),
         host=HOST,
     )
-    rooflines = {peaks.device: roofline(peaks)} if peaks else {}
-    return layer_report(header, records, rooflines, (lost,) if lost else ())
+    return LayerSamples(
+        header=header, timed=records, peaks=(peaks,) if peaks else (), lost=(lost,) if lost else ()
+    )
+
+
+def report(
+    *records: LayersTimed, peaks: PeaksMeasured | None = None, lost: Failed | None = None
+) -> LayerReport:
+    return samples(*records, peaks=peaks, lost=lost).report()
+
+
+def pictures(files: dict[str, bytes]) -> set[str]:
+    """Return the names of the pictures, each of which is there in both kinds."""
+    found = {name.removeprefix("plots/") for name in files if name.startswith("plots/")}
+    names = {name.partition(".")[0] for name in found}
+    assert found == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    return names
 
 
 @pytest.fixture(scope="module")
@@ -196,10 +211,37 @@ def test_of_many_blocks_the_costliest_are_drawn_and_the_title_says_so() -> None:
 
 def test_pictures_are_the_same_each_time_and_name_what_ran(int8: LayersTimed, f32: LayersTimed) -> None:
     files = layers_files(report(int8, f32))
-    names = ("layers", "layers_against", "blocks")
-    assert {name for name in files if name.startswith("plots/")} == {
-        f"plots/{name}.{kind}" for name in names for kind in ("png", "svg")
-    }
+    assert pictures(files) == {"layers", "layers_against", "blocks"}
     assert files == layers_files(report(int8, f32))
     assert files["plots/layers.png"].startswith(b"\x89PNG")
     assert files["plots/blocks.svg"].lstrip().startswith(b"<?xml")
+
+
+def test_layers_are_drawn_under_the_roofline_where_peaks_are_known(
+    int8: LayersTimed, f32: LayersTimed
+) -> None:
+    moving = [
+        msgspec.structs.replace(
+            each, layers=tuple(msgspec.structs.replace(one, bytes=one.flops // 40) for one in each.layers)
+        )
+        for each in (int8, f32)
+    ]
+    files = layers_files(report(*moving, peaks=measured()))
+    assert pictures(files) == {"layers", "layers_against", "blocks", "roofline", "roofline_against"}
+    found = report(*moving, peaks=measured())
+    figure = layers_figure("some-net", found.profile, found.rooflines[0])
+    assert figure is not None and "cpu-int8-b1-s1" in figure.get_suptitle().replace("\n", " ")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert "net/a/conv" in texts and any(text.startswith("int8 ") for text in texts)
+    elsewhere = report(*moving, peaks=measured(device="GPU"))
+    assert "roofline" not in pictures(layers_files(elsewhere))
+    assert layers_figure("some-net", report(int8).profile, found.rooflines[0]) is None, "no bytes, no place"
+
+
+def test_a_profile_is_worked_out_again_from_its_samples(int8: LayersTimed, f32: LayersTimed) -> None:
+    lost = Failed(subject="GPU", stage="peaks", kind="timeout", reason="no answer within 180 s")
+    kept = samples(int8, f32, peaks=measured(), lost=lost)
+    files = layers_files(kept.report(), kept)
+    again = msgspec.json.decode(files["samples.json"], type=LayerSamples)
+    assert layers_files(again.report(), again) == files
+    assert "samples.json" not in layers_files(kept.report())
