@@ -44,3 +44,11 @@ def hidden_ms(timed: LayersTimed) -> float:
     A node without a time ran too shortly to show, or is one that moves nothing: that only hands data over.
     """
     return sum(1 for one in timed.layers if one.times_ns or one.bytes) * timed.tick_ns / _NS_PER_MS
+
+
+def too_short(timed: LayersTimed) -> tuple[str, ...]:
+    """Return the layers of the model that only nodes without a time stand for; those move something."""
+    nodes = [one for one in timed.layers if not one.rewrites]
+    shown = {name for one in nodes if one.times_ns for name in one.originals}
+    hidden = (name for one in nodes if one.bytes and not one.times_ns for name in one.originals)
+    return tuple(name for name in dict.fromkeys(hidden) if name not in shown)

@@ -14,7 +14,7 @@ from perftool.analysis.evidence import disturbed, most_executed
 from perftool.analysis.layer_advice import Advice as Advice
 from perftool.analysis.layer_advice import Request, Spent, advise
 from perftool.analysis.layer_limits import computing_ns, least_ns
-from perftool.analysis.layer_times import burst_sums, hidden_ms, latency_ms, widened
+from perftool.analysis.layer_times import burst_sums, hidden_ms, latency_ms, too_short, widened
 from perftool.analysis.roofline import Roofline, scaled
 from perftool.analysis.stats import Estimate, median_estimate, ratio_of_independent
 from perftool.journal import Record
@@ -204,15 +204,8 @@ def layer_profile(
         outside_ms=counted.point - total.point,
         hidden_ms=hidden,
         disturbed=disturbed(timed),
-        too_short=_too_short(timed),
+        too_short=too_short(timed),
     )
-
-
-def _too_short(timed: LayersTimed) -> tuple[str, ...]:
-    """Return the layers of the model that only nodes without a time stand for."""
-    shown = {name for one in timed.layers if one.times_ns and not one.rewrites for name in one.originals}
-    hidden = (name for one in timed.layers if not one.times_ns and not one.rewrites for name in one.originals)
-    return tuple(name for name in dict.fromkeys(hidden) if name not in shown)
 
 
 def _sure(timed: LayersTimed, roofline: Roofline | None) -> bool:

@@ -194,7 +194,7 @@ def test_two_configurations_take_turns_in_one_process(files: dict[WeightFormat, 
     one, other = layer_profile(found.first), layer_profile(found.second)
     assert (one.executed_precision, other.executed_precision) == ("f32", "int8")
     for profile in (one, other):
-        assert 0.3 < profile.sum_ms.point / profile.counted_ms.point < 1.1
+        assert 0 < profile.sum_ms.point < 1.1 * profile.counted_ms.point
     turns = [done for stage, done, _ in steps if stage == "time layers"]
     assert len(turns) == 2 * found.first.bursts
 
