@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from perftool.cli import options
-from perftool.cli.model import Model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from perftool.analysis.layer_report import LayerReport, LayerSamples
     from perftool.spec import Profile
+    from perftool.sweep.preparing import Watcher
 
 
 def profile(
-    model: Model = "googlenet-v4-tf",
+    ctx: typer.Context,
+    model: Annotated[
+        str, typer.Argument(help="A known model's name, or a model file; with --config, a run's folder.")
+    ] = "googlenet-v4-tf",
     precision: Annotated[str, typer.Option(help="FP32, FP16, BF16 or INT8.")] = "FP32",
     against: Annotated[
         str | None, typer.Option("--against", help="A second precision, to compare layer by layer with.")
@@ -30,6 +35,10 @@ def profile(
     seconds: Annotated[
         float, typer.Option("--seconds", help="How long to count, and to run as long without counters.")
     ] = 4.0,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", help="Profile this configuration of a run, by its id.", metavar="ID"),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many layers to show.")] = 15,
     weights: options.Weights = None,
     dataset: options.DatasetDir = None,
@@ -51,44 +60,42 @@ def profile(
 
     from perftool.cli.images import image_source
     from perftool.cli.output import print_json, print_rich
-    from perftool.cli.watching import watching
-    from perftool.errors import InterruptedRunError, UsageError
+    from perftool.errors import UsageError
     from perftool.model.identity import parse_source
     from perftool.model.presets import preprocessed
     from perftool.render.layers import layers_view
     from perftool.spec import Builtin
     from perftool.sweep.profile import override
-    from perftool.sweep.profiling import profile_layers
+    from perftool.sweep.profiling import profile_layers, profile_planned
+    from perftool.sweep.store import read
 
     if not (math.isfinite(seconds) and seconds > 0):
         raise UsageError(f"--seconds: expected a number > 0, got {seconds:g}")
     if against == precision:
         raise UsageError(f"--against {against}: is what --precision asks for; name another")
     _refuse_file(to)
-    source = parse_source(model, str(weights) if weights else None)
-    source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
-    try:
-        asked = override(
-            _one_cell(),
-            model=source,
-            images=images or Builtin(),
-            devices=[device],
-            precisions=[precision] if against is None else [precision, against],
-            batches=options.numbers([batch]),  # type: ignore[arg-type]
-            streams=options.numbers([streams]),
-            threads=options.numbers([threads]),
-            calibration_images=calibration_images,
-        )
-    except UsageError as error:
-        raise UsageError(_by_option(str(error))) from None
-    _one_of_each(asked)
-    try:
-        with watching() as watcher:
-            found = profile_layers(asked, requests, seconds, watcher)
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "stopped; prepared models and measured peaks are kept, and nothing else was written"
-        ) from None
+    if config is not None:
+        _refuse_own(ctx)
+        found = _watched(lambda watcher: profile_planned(read(Path(model)), config, seconds, watcher))
+    else:
+        source = parse_source(model, str(weights) if weights else None)
+        source, images = preprocessed(source, image_source(dataset, labels, calibration), preprocess)
+        try:
+            asked = override(
+                _one_cell(),
+                model=source,
+                images=images or Builtin(),
+                devices=[device],
+                precisions=[precision] if against is None else [precision, against],
+                batches=options.numbers([batch]),  # type: ignore[arg-type]
+                streams=options.numbers([streams]),
+                threads=options.numbers([threads]),
+                calibration_images=calibration_images,
+            )
+        except UsageError as error:
+            raise UsageError(_by_option(str(error))) from None
+        _one_of_each(asked)
+        found = _watched(lambda watcher: profile_layers(asked, requests, seconds, watcher))
     report = found.report()
     if json:
         print_json(report)
@@ -96,6 +103,40 @@ def profile(
         print_rich(*layers_view(report, top))
     for path in _written(to, found, report):
         sys.stderr.write(f"wrote {path}\n")
+
+
+def _watched(sample: "Callable[[Watcher], LayerSamples]") -> "LayerSamples":
+    """Show how far the measuring is; Ctrl-C ends it in a sentence."""
+    from perftool.cli.watching import watching
+    from perftool.errors import InterruptedRunError
+
+    try:
+        with watching() as watcher:
+            return sample(watcher)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "stopped; prepared models and measured peaks are kept, and nothing else was written"
+        ) from None
+
+
+#: What a configuration of a run has of its own, by parameter.
+_OWN = (
+    *("precision", "against", "device", "batch", "streams", "threads", "requests", "weights"),
+    *("dataset", "labels", "calibration", "calibration_images", "preprocess"),
+)
+
+
+def _refuse_own(ctx: typer.Context) -> None:
+    """Raise UsageError where an option says otherwise than the configuration that --config names."""
+    from perftool.errors import UsageError
+
+    for name in _OWN:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option}: the configuration that --config names has its own; leave {option} out"
+            )
 
 
 def _one_cell() -> "Profile":

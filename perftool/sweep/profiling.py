@@ -15,7 +15,7 @@ from perftool.bench.isolate import refuse
 from perftool.errors import InputError, PerftoolError, UsageError
 from perftool.images.dataset import images_for
 from perftool.job import Beside
-from perftool.journal import Planned
+from perftool.journal import Header, Planned, Run
 from perftool.machine import Device, DeviceFound
 from perftool.record import Failed, LayersCompared, LayersTimed, PeaksMeasured, Prepared, Progress
 from perftool.spec import Configuration, Images, ModelFile, Profile
@@ -34,6 +34,7 @@ from perftool.sweep.preparing import (
     prepare,
     probe,
 )
+from perftool.sweep.remaining import planned
 
 
 def profile_layers(profile: Profile, requests: int | None, seconds: float, watcher: Watcher) -> LayerSamples:
@@ -52,6 +53,41 @@ def profile_layers(profile: Profile, requests: int | None, seconds: float, watch
     _wanted(profile, plan(profile, header.host, devices), requests)  # Refuses before anything is made.
     made, _ = plan_prepared(header, devices, calibration, watcher)
     wanted = _wanted(profile, made, requests)
+    return _sampled(header, wanted, devices, calibration, images, seconds, watcher)
+
+
+def profile_planned(run: Run, id: str, seconds: float, watcher: Watcher) -> LayerSamples:
+    """Time the layers of one configuration of a run's plan, as `profile_layers` does, with the run's model.
+
+    Raises UsageError where the run has none of that id, or its device has no counters, and InputError where
+    the model is not what it was.
+    """
+    made = planned(run)
+    known = {one.id: one for one in made.configurations} if made else {}
+    if id not in known:
+        raise UsageError(f"--config: the run has no {id!r}; it has {', '.join(known) or 'none'}")
+    if reason := uncounted(known[id].device):
+        raise UsageError(f"--config {id}: {reason}")
+    profile = run.header.profile
+    header = new_header(profile)
+    if header.model.digest != run.header.model.digest:
+        raise InputError(f"{header.model.name}: is not the model any more that the run measured")
+    calibration, images = images_for(profile)
+    devices = probe((known[id].device,), watcher)
+    return _sampled(header, [known[id]], devices, calibration, images, seconds, watcher)
+
+
+def _sampled(
+    header: Header,
+    wanted: Sequence[Configuration],
+    devices: tuple[Device, ...],
+    calibration: Images,
+    images: Images,
+    seconds: float,
+    watcher: Watcher,
+) -> LayerSamples:
+    """Prepare the files of one configuration or two, time their layers and then the devices' peaks."""
+    profile = header.profile
     with hold(tuple(dict.fromkeys(one.device for one in wanted))):
         prepared = [_prepared(profile, one, calibration, watcher) for one in wanted]
         subjects = [

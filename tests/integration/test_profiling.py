@@ -348,6 +348,10 @@ def test_a_sweep_times_its_choice_and_the_best_in_f32_once(
     shown = json.loads(done.stdout)["layers"]
     assert [one["id"] for one in shown] == [one.configuration.id for one in timed]
     assert "where the time of" in (folder / "report.txt").read_text()
+    profiled = perftool("profile", folder, "--config", "cpu-int8-b1-s1", "--seconds", 0.2, "--json")
+    assert profiled.returncode == 0, profiled.stderr
+    found = json.loads(profiled.stdout)["profile"]
+    assert (found["id"], found["executed_precision"]) == ("cpu-int8-b1-s1", "int8")
     again = perftool("sweep", "--resume", folder, "--json")
     assert again.returncode == 0, again.stderr
     assert records(read(folder), LayersTimed) == timed, "what was timed is not timed again"

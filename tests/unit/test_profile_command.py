@@ -4,13 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from journals import Journal, Measured
 from typer.testing import CliRunner
 
 from perftool.cli.main import app
 from perftool.errors import InputError, PerftoolError, UsageError
 from perftool.record import Failed
 from perftool.spec import Grid, ModelFile, Profile, ReferenceModel
-from perftool.sweep.profiling import refusal
+from perftool.sweep.preparing import Watcher
+from perftool.sweep.profiling import profile_planned, refusal
 
 
 def refused(*arguments: str) -> str:
@@ -51,6 +53,32 @@ def test_a_folder_that_cannot_be_written_to_is_found_out_first(tmp_path: Path) -
     if os.access(shut, os.W_OK):
         pytest.skip("this user may write everywhere")
     assert "cannot be written to" in refused("--to", str(shut / "profile"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--batch", "1"), "--batch: the configuration that --config names has its own"),
+        (("--calibration-images", "8"), "--calibration-images: the configuration"),
+        (("--precision", "FP32"), "--precision: the configuration"),
+    ],
+)
+def test_a_configuration_of_a_run_has_its_own_options(arguments: tuple[str, ...], said: str) -> None:
+    assert refused("--config", "cpu-fp32-b1-s1", *arguments).startswith(said)
+
+
+def test_a_configuration_that_the_run_does_not_have_is_refused_with_what_it_has() -> None:
+    run = Journal(measured=(Measured(),)).run()
+    with pytest.raises(UsageError, match=r"--config: the run has no 'x'; it has .*cpu-"):
+        profile_planned(run, "x", 1.0, unwatched())
+    virtual = Measured(device="AUTO")
+    run = Journal(measured=(virtual,)).run()
+    with pytest.raises(UsageError, match="AUTO hands requests on"):
+        profile_planned(run, virtual.id, 1.0, unwatched())
+
+
+def unwatched() -> Watcher:
+    return Watcher(status=lambda _: None, appended=lambda _: None, opened=lambda *_: None)
 
 
 def test_a_model_that_is_refused_is_named_as_the_user_named_it() -> None:
