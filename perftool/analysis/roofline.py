@@ -157,7 +157,9 @@ def place(
     )
     of_limit = scaled(ratio_of_independent(throughput_fps, limit_fps), 100.0)
     bound = _bound(parts)
-    words = said(id, of_limit, bound) if believable(of_limit.point, found) else _unreliable(id, of_limit)
+    words = _unreliable(id, of_limit)
+    if believable(of_limit.point, found):
+        words = said(id, of_limit, bound, disturbed=found.disturbed)
     return Placed(
         id=id,
         precision=precision,
@@ -223,14 +225,19 @@ def _bound(parts: Sequence[_Part]) -> str:
 # ---------------------------------------------------------------- told
 
 
-def said(id: str, of_limit: Estimate, bound: str) -> str:
+def said(id: str, of_limit: Estimate, bound: str, *, disturbed: bool = False) -> str:
     """Say in a sentence how much faster a configuration could be, and what sets that limit.
 
     Of arithmetic alone a limit is a bound. The memory's is none for what stays in caches, and nothing is
-    called out of reach by it.
+    called out of reach by it; nor by a limit that was measured beside other work.
     """
     percent = f"{of_limit.point:.0f} %{_span(of_limit)}"
     low, high = of_limit.low, of_limit.high
+    if disturbed:
+        return (
+            f"{id}: {percent} of its limit, which is {bound}: that was measured beside other work, may be too "
+            "low, and bounds nothing"
+        )
     if low is None or high is None:
         return f"{id}: {percent} of its limit, which is {bound}: too few visits to tell whether it is there"
     if low > 100:

@@ -268,3 +268,21 @@ def test_the_headroom_in_words_is_honest_above_the_limit_too(
     of_limit: Estimate, bound: str, words: str
 ) -> None:
     assert said("x", of_limit, bound) == words
+
+
+@pytest.mark.parametrize("low", [58.0, 95.0, 108.0])
+def test_a_limit_that_was_measured_beside_other_work_bounds_nothing(low: float) -> None:
+    of_limit = Estimate(point=low + 2, low=low, high=low + 4)
+    words = said("x", of_limit, "f32 arithmetic", disturbed=True)
+    assert "measured beside other work" in words and "bounds nothing" in words
+    assert "as fast" not in words and "at its limit" not in words
+    busy = Conditions(other_load=0.3, steal=0.0, frequency_mhz=None, energy_j=None)
+    placed = place(
+        roofline(measured(conditions=busy)),
+        id="x",
+        precision="FP32",
+        executed=[Executed(precision="f32", flops=10**9, kernels=1, bytes=10**6)],
+        batch=1,
+        throughput_fps=Estimate(point=100.0, low=99.0, high=101.0),
+    )
+    assert placed is not None and "bounds nothing" in placed.words
