@@ -235,8 +235,8 @@ def said(id: str, of_limit: Estimate, bound: str, *, disturbed: bool = False) ->
     low, high = of_limit.low, of_limit.high
     if disturbed:
         return (
-            f"{id}: {percent} of its limit, which is {bound}: that was measured beside other work, may be too "
-            "low, and bounds nothing"
+            f"{id}: {percent} of its limit, which is {bound}: that was measured beside other work, may be "
+            "too low, and bounds nothing"
         )
     if low is None or high is None:
         return f"{id}: {percent} of its limit, which is {bound}: too few visits to tell whether it is there"
