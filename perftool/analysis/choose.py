@@ -64,9 +64,7 @@ def choose(summary: Summary, objective: Objective, limits: Limits) -> Recommenda
         runner_up=settled.runner_up,
         objective=objective,
         limits=limits,
-        reason=why_chosen(
-            metric, chosen, leader, len(passing), tied, undecided, _fresh(summary, settled)
-        ),
+        reason=why_chosen(metric, chosen, leader, len(passing), tied, undecided, _fresh(summary, settled)),
         claim=confirmation.claim(gain, settled.confirmation, why),
         gain=gain,
         confirmation=settled.confirmation,

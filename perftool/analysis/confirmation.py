@@ -48,8 +48,8 @@ def confirm(
 
     `others` are the ids of the candidates that could take its place. Judged once, at the end: a look after
     every round would find something against any choice before long. Where more were asked for, since it has
-    another runner-up now, the end is that of those. Nothing is held against it, nor is it confirmed, where most
-    visits of one of those compared were disturbed.
+    another runner-up now, the end is that of those. Nothing is held against it, nor is it confirmed, where
+    most visits of one of those compared were disturbed.
     """
     again = summary.again.get(chosen.id)
     rounds = _rounds(again, metric, chosen.id)

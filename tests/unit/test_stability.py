@@ -138,6 +138,8 @@ def test_what_fresh_rounds_refused_is_a_choice_where_what_was_better_there_is_sh
     one = found(summary, "throughput", limits)["peak_rss", "tighten"]
     assert one.text == f"with a limit on peak_rss below 500 MB: {lucky.id} wins"
     assert choose(summary, "throughput", limited(limits, "peak_rss", 499)).id == lucky.id
+
+
 def test_a_limit_between_two_that_are_tied_is_not_told_but_the_next_that_tells_anything() -> None:
     """FP32 and FP16 are one and the same but for their luck; one stream has half the latency."""
     chosen = Measured(precision="FP16", streams=2, fps=19.47, memory_mb=447, wobble=0.005)

@@ -56,7 +56,7 @@ perftool.layerTable = (profile) => {
   const cells = profile.layers.map((layer) => [layer.name, layer.type, layer.precision, layer.block,
     layer.output_shape.join("x"), (layer.time_us.point / 1000).toPrecision(3), perftool.percent(layer.share),
     layer.gflops === null ? "–" : perftool.rate(layer.gflops),
-    layer.of_limit === null ? "–" : `${layer.of_limit.point.toFixed(0)} %${layer.doubt === "exceeded" ? "!" : ""}`]);
+    layer.of_limit === null ? "–" : `${layer.of_limit.point.toFixed(0)} %${layer.doubt === "exceeded" ? ": limit too low" : ""}`]);
   perftool.fill("layers-rows", cells.map((line) => perftool.element("tr", {}, ...line.map((cell, at) =>
     perftool.element("td", { class: at > 4 ? "number" : "" }, cell)))));
 };
