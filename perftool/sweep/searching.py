@@ -16,7 +16,7 @@ from perftool.analysis.stats import MIN_VISITS
 from perftool.analysis.summary import summarize
 from perftool.bench import energy
 from perftool.errors import UsageError
-from perftool.journal import Proposed, Raced, Readmitted, Run, Twin
+from perftool.journal import Focused, Proposed, Raced, Readmitted, Run, Twin
 from perftool.record import Compiled, Visited
 from perftool.spec import Configuration, Explicit, Profile
 from perftool.sweep.proposing import import_optuna, rebuild, scores_of
@@ -133,9 +133,10 @@ def race_seconds(run: Run, visit: VisitLeft) -> float | None:
     """
     profile, plan = run.header.profile, planned(run)
     policy = profile.policy
-    if not is_race(profile) or plan is None or visit.round >= policy.rounds:
-        return None
     records = [entry.record for entry in run.entries]
+    focused = next((one for one in records if isinstance(one, Focused) and one.round == visit.round), None)
+    if not is_race(profile) or plan is None or (focused is not None and focused.purpose != "complete"):
+        return None
     raced = next((record for record in reversed(records) if isinstance(record, Raced)), None)
     front = raced.front if raced else ()
     if visit.round < SCOUTING or visit.configuration.baseline or visit.configuration.id in front:

@@ -120,6 +120,12 @@ def test_scouts_are_short_and_so_are_visits_for_the_front_alone() -> None:
     long = {visit.configuration.id for visit in later[1] if race_seconds(run, visit) is None}
     assert long == {FAST.id, SLOW.id, SLOWER.id}
     assert {race_seconds(after(1, search="grid"), visit) for visit in first} == {None}
+    ids = tuple(one.id for one in ALL)
+    for purpose, lengths in (("complete", {0.5, None}), ("decide", {None})):
+        focus = Focused(round=6, purpose=purpose, load=Closed(), configurations=ids, questions=("?",))
+        added = with_record(run, focus)
+        visits = [visit for left in remaining(added).rounds for visit in left if visit.round == 6]
+        assert {race_seconds(added, visit) for visit in visits} == lengths
 
 
 @pytest.mark.parametrize(("many", "seconds"), [(8, None), (16, 1.0), (20, 0.8), (32, 0.5), (100, 0.5)])
