@@ -76,15 +76,21 @@ def test_peaks_are_of_now(peaks: PeaksMeasured) -> None:
 
 
 def test_the_scale_is_that_of_another_library_on_this_machine(peaks: PeaksMeasured) -> None:
-    """Half of what numpy reaches right beside, whose matmul takes all cores too, and its copy one."""
+    """No less than half of what numpy reaches right beside, whose matmul takes all cores, and its copy one.
+
+    How much less numpy may reach depends on who else works here: from above, the scale is held by counting
+    the work (tests/unit/test_peaks.py).
+    """
     limits = roofline(peaks)
+    if limits.disturbed:
+        pytest.skip("the peaks were measured beside other work")
     ceiling = next(one.gflops.point for one in limits.ceilings if one.precision == "f32")
     side, array = 1024, np.ones(64 * 2**20, np.float32)
     matrix, copy = np.ones((side, side), np.float32), np.empty_like(array)
-    sgemm = max(2 * side**3 / took for took in seconds_of(lambda: matrix @ matrix)) / 1e9
-    copying = max(2 * array.nbytes / took for took in seconds_of(lambda: np.copyto(copy, array))) / 1e9
-    assert 0.5 < ceiling / sgemm < 4, (ceiling, sgemm)
-    assert 0.5 < limits.bandwidth_gb_s.point / copying < 8, (limits.bandwidth_gb_s, copying)
+    sgemm = 2 * side**3 / min(seconds_of(lambda: matrix @ matrix)) / 1e9
+    copying = 2 * array.nbytes / min(seconds_of(lambda: np.copyto(copy, array))) / 1e9
+    assert ceiling > 0.5 * sgemm
+    assert limits.bandwidth_gb_s.point > 0.5 * copying
 
 
 def seconds_of(action: Callable[[], object]) -> list[float]:
