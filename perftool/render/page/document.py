@@ -23,6 +23,7 @@ from perftool.render.tables import asked_for, choice_lines, heading, warnings
 #: The page's own scripts, in the order in which they build on one another.
 SCRIPTS = (
     "choose.js",
+    "digits.js",
     "words.js",
     "charts.js",
     "tradeoff.js",

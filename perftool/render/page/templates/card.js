@@ -87,7 +87,7 @@ perftool.written = (name, row) => {
   const least = low === point && high === null ? "≥ " : "";
   const bare = spread && low === null && high === null;
   const visits = `${rows.visits[row]} visit${rows.visits[row] === 1 ? "" : "s"}`;
-  return [least + perftool.fixed(point, digits), unit, bare ? `no interval: ${visits}` : perftool.interval(name, row).trim()];
+  return [least + perftool.fixed(point, perftool.decimals({ point, low, high }, digits)), unit, bare ? `no interval: ${visits}` : perftool.interval(name, row).trim()];
 };
 
 perftool.showConfirmation = (found) => {

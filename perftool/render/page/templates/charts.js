@@ -129,11 +129,6 @@ perftool.points = (rows, found, place, told, bars) => perftool.byLook(rows).flat
   return [perftool.key(look), ...(pale.length ? [trace(pale, perftool.PALE)] : []), ...(plain.length ? [trace(plain, 1)] : [])];
 });
 
-perftool.figureOf = (name, row) => {
-  const { point, low, high } = perftool.content.rows.figures[name];
-  return { point: point[row], low: low[row], high: high[row] };
-};
-
 // The entry of a look in the legend: a point of its own, since the first of the others may be pale.
 perftool.key = (look) => ({ x: [null], y: [null], type: "scatter", mode: "markers", name: look.label, legendgroup: look.label,
   marker: perftool.marker(look, [false]), hoverinfo: "skip" });

@@ -6,31 +6,27 @@ perftool.unpack(perftool.content.foreseen);
 
 perftool.column = (name) => perftool.content.columns.find((column) => column.name === name);
 
-perftool.fixed = (value, digits) => {
-  const text = value.toFixed(digits);
-  return Number(text) === 0 ? text.replace("-", "") : text;
+// A figure of a row: its point and its interval's ends.
+perftool.figureOf = (name, row) => {
+  const { point, low, high } = perftool.content.rows.figures[name];
+  return { point: point[row], low: low[row], high: high[row] };
 };
 
-// A figure of a row with half the width of its interval, to as many digits as that carries.
+// A figure of a row with its interval, as short as a table wants it.
 perftool.figure = (name, row) => {
-  const { point, low, high } = perftool.content.rows.figures[name];
-  const { digits } = perftool.column(name);
-  if (point[row] === null) return "–";
-  if (low[row] === point[row] && high[row] === null) return `≥${perftool.fixed(point[row], digits)}`;
-  const { spread } = perftool.column(name);
+  const { digits, spread } = perftool.column(name);
+  const figure = perftool.figureOf(name, row);
+  if (figure.point === null) return "–";
   if (name === "top1_drop" && perftool.content.rows.reference[row]) return "reference";
-  if (low[row] === null && high[row] === null) return perftool.fixed(point[row], digits) + (spread ? " ±?" : "");
-  if (low[row] === null || high[row] === null) return perftool.fixed(point[row], digits) + perftool.interval(name, row);
-  if (low[row] === high[row]) return perftool.fixed(point[row], digits);
-  const half = (high[row] - low[row]) / 2;
-  const decimals = Math.min(Math.max(1 - Math.floor(Math.log10(half)), 0), digits + 1);
-  return `${perftool.fixed(point[row], decimals)} ±${half.toFixed(decimals)}`;
+  const text = perftool.withInterval(figure, digits);
+  if (text.startsWith("≥") || (figure.low !== null && figure.high !== null)) return text;
+  return text + (perftool.interval(name, row) || (spread ? " ±?" : ""));
 };
 
 perftool.interval = (name, row) => {
-  const { low, high } = perftool.content.rows.figures[name];
-  const { digits } = perftool.column(name);
-  return perftool.span({ low: low[row], high: high[row] }, (value) => perftool.fixed(value, digits));
+  const figure = perftool.figureOf(name, row);
+  const decimals = perftool.decimals(figure, perftool.column(name).digits);
+  return perftool.span(figure, (value) => perftool.fixed(value, decimals));
 };
 
 // An interval in brackets; an end that is not known is a question mark, and without any there is nothing to say.
@@ -38,8 +34,6 @@ perftool.span = ({ low, high }, written) => {
   const end = (value) => (value === null ? "?" : written(value));
   return low === null && high === null ? "" : ` (${end(low)} to ${end(high)})`;
 };
-
-perftool.times = (ratio) => `${ratio.point.toFixed(2)}x` + (perftool.span(ratio, (value) => `${value.toFixed(2)}x`) || " (no interval)");
 
 // A limit as perftool writes it: percentage points always with a decimal.
 perftool.boundText = ({ unit }, bound) => {
@@ -196,19 +190,20 @@ perftool.crossed = (row) => perftool.content.foreseen.controls
     return low[row] < bound && (high[row] === null || bound < high[row]);
   });
 
-// The nearest misses where nothing passes, by their largest miss relative to its limit.
+// The nearest misses where nothing passes, by their largest miss relative to its limit; of equals those with fewer.
 perftool.nearest = () => {
   const { foreseen } = perftool.content;
   const limits = foreseen.controls.filter(({ metric }) => perftool.bounds[metric] !== undefined);
-  const excess = (candidate) => Math.max(...limits.map(({ metric, way }) => {
+  const misses = (candidate) => limits.map(({ metric, way }) => {
     const value = foreseen.columns[metric][candidate];
     const bound = perftool.bounds[metric];
     if (value === null) return Infinity;
     return perftool.keeps(value, way, bound) ? 0 : Math.abs(value - bound) / Math.max(bound, 1);
-  }), 0);
-  return foreseen.ids.map((id, candidate) => ({ candidate, excess: excess(candidate), id }))
+  }).filter((miss) => miss > 0);
+  return foreseen.ids.map((id, candidate) => ({ candidate, misses: misses(candidate), id }))
+    .map((one) => ({ ...one, excess: Math.max(...one.misses, 0) }))
     .filter((one) => one.excess > 0 && one.excess < Infinity)
-    .sort((a, b) => a.excess - b.excess || (a.id < b.id ? -1 : 1)).slice(0, 3);
+    .sort((a, b) => a.excess - b.excess || a.misses.length - b.misses.length || (a.id < b.id ? -1 : 1)).slice(0, 3);
 };
 
 // The command that chooses alike: only what differs from the run's own limits is given.
