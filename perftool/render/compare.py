@@ -188,8 +188,9 @@ def _table(name: str, rows: Sequence[tuple[ConfigurationShift, Shift]]) -> Table
             Text(plain(each.id)),
             figure_of(one.before, name),
             figure_of(one.now, name),
-            interval(one.ratio),
-            interval(one.own),
+            # Two intervals of figures stand beside these: every column counts.
+            interval(one.ratio).replace(" to ", "–"),
+            interval(one.own).replace(" to ", "–"),
             judged(each, one),
             style="red" if one.regression else None,
         )
