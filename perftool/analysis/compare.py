@@ -34,6 +34,7 @@ from perftool.analysis.matching import (
 )
 from perftool.analysis.metric import Metric
 from perftool.analysis.own import Turn, common_over, scatter_of
+from perftool.analysis.scatter import Own
 from perftool.analysis.shifts import Setting, configuration_shift
 from perftool.analysis.shifts import shift_of as shift_of
 from perftool.analysis.top1 import accuracy_shifts
@@ -262,14 +263,21 @@ def _common(
 ) -> tuple[CommonShift, ...]:
     """Judge what the control of each device changed by; a family of tests of its own."""
     found = [
-        (row, ones[0], change.ratio, change.p_value)
+        (row, ones[0], change)
         for ones in controls.values()
         for row in rows
         if row.spread and (change := common_over(row, pairs, ones)) and change.p_value is not None
     ]
-    p_values = drift.holm([p_value for *_, p_value in found if p_value is not None])
+    return common_shifts(found, threshold)
+
+
+def common_shifts(
+    found: Sequence[tuple[Metric, Control, Own]], threshold: float | None
+) -> tuple[CommonShift, ...]:
+    """Judge what controls changed by, all of it one family of tests, in its own order."""
+    p_values = drift.holm([1.0 if change.p_value is None else change.p_value for *_, change in found])
     told = []
-    for (row, control, ratio, _), p_value in zip(found, p_values, strict=True):
+    for (row, control, (ratio, _)), p_value in zip(found, p_values, strict=True):
         verdict = judge(row.better, ratio, ratio, p_value, threshold)
         told.append(
             CommonShift(

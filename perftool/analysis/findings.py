@@ -94,7 +94,7 @@ def _on_common(found: Comparison) -> list[str]:
     for device in dict.fromkeys(one.device for one in found.common):
         moved = [one for one in found.common if one.device == device and one.verdict in _MOVED]
         if moved:
-            told.append(_common(moved[0], _causes(found, device)))
+            told.append(said_of_common(moved[0], _causes(found, device)))
             continue
         shifts = [
             each.shifts[0]
@@ -118,13 +118,18 @@ def _causes(found: Comparison, device: str) -> list[str]:
             notes[note] = notes.get(note, 0) + 1
     told = [*found.differences]
     told += [f"{count} configuration{'' if count == 1 else 's'} {note}" for note, count in notes.items()]
-    shares = [one.disturbed / one.visits if one.visits else 0.0 for one in (found.baseline, found.run)]
-    if max(shares) > _BUSY:
-        told.append(f"{shares[0]:.0%} of the visits were disturbed before, {shares[1]:.0%} now")
-    return told
+    return [*told, *loads(found.baseline, found.run)]
 
 
-def _common(one: CommonShift, causes: Sequence[str]) -> str:
+def loads(before: Side, now: Side) -> list[str]:
+    """Say how much of two runs was disturbed, where that is more than nothing to speak of."""
+    shares = [one.disturbed / one.visits if one.visits else 0.0 for one in (before, now)]
+    if max(shares) <= _BUSY:
+        return []
+    return [f"{shares[0]:.0%} of the visits were disturbed before, {shares[1]:.0%} now"]
+
+
+def said_of_common(one: CommonShift, causes: Sequence[str]) -> str:
     """Say that everything moved, and between which causes that leaves the choice."""
     cause = (
         f"the machine did that, or what all configurations share ({'; '.join(causes)}), and one pair of runs "

@@ -1,65 +1,59 @@
 """Follow one configuration's figure over many runs: what it was, and from which run to which it changed.
 
-Runs of one model on one kind of machine make a track. A run is held against the one before it that has the
-figure, by the rules of docs/comparing.md.
+Runs of one model on one kind of machine make a track. A run is held against the latest run before it that it
+can be judged against, and against the earliest, by the rules of docs/comparing.md.
 """
 
 import difflib
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from perftool.analysis import drift, metrics
-from perftool.analysis.compare import comparable, metrics_of, shift_of
-from perftool.analysis.compared import AccuracyShift, Shift, Verdict
-from perftool.analysis.control import Pair, find_control
+from perftool.analysis import metrics
+from perftool.analysis.compare import comparable, metrics_of
+from perftool.analysis.compared import Verdict
 from perftool.analysis.evidence import plan_of
-from perftool.analysis.matching import (
-    HARDWARE,
-    Look,
-    Matched,
-    anonymous,
-    became,
-    by_kind,
-    differences,
-    match,
-    processes_of,
-    resolved_otherwise,
-    side,
-    unequally_loaded,
-)
+from perftool.analysis.held import Held, Seen, Step, changes, hold, hold_against_any, judge_steps
+from perftool.analysis.matching import HARDWARE, Look, anonymous, became, by_kind, processes_of
 from perftool.analysis.metric import Metric
-from perftool.analysis.result import ConfigurationResult
 from perftool.analysis.stats import Estimate
-from perftool.analysis.top1 import evaluation_in, pair_evaluations
-from perftool.analysis.verdicts import judge_accuracy, judge_shift
 from perftool.errors import InputError
 from perftool.spec import Configuration
 
 
 class Point(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The figure in one run; None where that run has none.
+    """The figure in one run; None where that run has none, and `reason` says what became of it there.
 
-    `ratio` is to the run before it that has one, `own` that change without what the hint baselines changed
-    by, and `p_value` is adjusted for the number of runs; top-1 is paired by image instead, and has none.
-    `reason` says why the run has no figure (what became of the configuration in it), or why there is no
-    verdict on one. `changed` says what else differs from the run before.
+    `before` holds it against the latest run before it that it can be judged against (or, where none can, the
+    latest that has the figure), `first` against the earliest: what creeps shows there. `changed` says what
+    else differs from the run before.
     """
 
     run: str
     created: str
     openvino: str
     figure: Estimate | None
-    ratio: Estimate | None
-    own: Estimate | None
-    p_value: float | None
-    verdict: Verdict
     reason: str | None
+    before: Held | None
+    first: Held | None
     changed: tuple[str, ...]
     noise_cv: float | None
     visits: int
     disturbed: int
+
+
+class Since(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the newest run is surely from the `first`, as a share, and since which run that is so.
+
+    Of the configuration without what the hint baselines changed by, or of `everything` on its device.
+    """
+
+    run: str
+    first: str
+    since: str
+    change: float
+    verdict: Verdict
+    everything: bool
 
 
 class Track(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,12 +63,14 @@ class Track(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cpu: str
     cores_usable: int
     configuration: str
+    device: str
     precision: str
     metric: str
     label: str
     unit: str
     better: str
     points: tuple[Point, ...]
+    since: tuple[Since, ...]
 
 
 class Skipped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,12 +134,16 @@ def _track(runs: Sequence[Look], metric: str | None, configuration: str | None) 
         cpu=newest.host.cpu,
         cores_usable=newest.host.cores_usable,
         configuration=wanted.id,
+        device=wanted.device,
         precision=wanted.precision,
         metric=row.name,
         label=row.label,
         unit=row.unit,
         better=row.better,
         points=points,
+        since=tuple(
+            found for everything in (False, True) if (found := _since(points, everything=everything))
+        ),
     )
 
 
@@ -182,95 +182,62 @@ def _unknown(configuration: str, looks: Sequence[Look]) -> str:
 # ---------------------------------------------------------------- from run to run
 
 
-class _Seen(NamedTuple):
-    """A run, and what became in it of the configuration, whatever it is called there."""
-
-    look: Look
-    configuration: Configuration
-    result: ConfigurationResult | None
-
-    @property
-    def measured(self) -> ConfigurationResult | None:
-        """Return what was measured; None where the configuration failed, was skipped or was not planned."""
-        return self.result if self.result is not None and self.result.status == "ok" else None
-
-
 def _points(runs: Sequence[Look], row: Metric, wanted: Configuration) -> tuple[Point, ...]:
-    """Return the figure of every run, held against the one before it that has one."""
-    kind = anonymous(wanted)
-    seen = [_Seen(look, *by_kind(look).get(kind, (wanted, None))) for look in runs]
-    steps: list[Shift | AccuracyShift | None] = []
-    last: _Seen | None = None
-    for one in seen:
-        has = one.measured is not None and row.read(one.measured) is not None
-        steps.append(_step(last, one, row) if last is not None and has else None)
-        last = one if has else last
-    p_values = iter(drift.holm([one.p_value for one in steps if one is not None and one.p_value is not None]))
+    """Return the figure of every run, held against an earlier one and against the first."""
+    seen = [_seen(look, wanted) for look in runs]
+    pairs = [_steps(seen[:number], one, row) for number, one in enumerate(seen)]
+    distinct = {id(step): step for pair in pairs for step in pair if step is not None}
+    held = dict(zip(distinct, judge_steps(tuple(distinct.values()), row), strict=True))
     return tuple(
         _point(
             one,
             row,
-            step if step is None or step.p_value is None else _judged(step, next(p_values)),
-            _changed(seen[number - 1], one) if number else (),
+            None if before is None else held[id(before)],
+            None if first is None else held[id(first)],
+            changes(seen[number - 1], one) if number else (),
         )
-        for number, (one, step) in enumerate(zip(seen, steps, strict=True))
+        for number, (one, (before, first)) in enumerate(zip(seen, pairs, strict=True))
     )
 
 
-def _step(before: _Seen, now: _Seen, row: Metric) -> Shift | AccuracyShift | None:
-    """Work out a change between two runs that both have the figure, as a comparison of the two would."""
-    if before.measured is None or now.measured is None:
-        return None
-    if row is metrics.TOP1:
-        was, is_now = (
-            evaluation_in(one.look.run, one.configuration, one.measured.executed_precision)
-            for one in (before, now)
-            if one.measured is not None
-        )
-        return pair_evaluations(now.configuration.id, was, is_now) if was and is_now else None
-    matched, _ = match(before.look, now.look)
-    pair = Pair(before.look, now.look, processes_of(before.look.run), processes_of(now.look.run))
-    control = find_control(pair, before.configuration.device, matched)
-    loaded = unequally_loaded(side(before.look), side(now.look))
-    if any(before.configuration == member.configuration for member in control.members):
-        # Nothing is its own control. What that changed by is told of unequally loaded runs too.
-        control, loaded = structs.replace(control, members=()), False
-    one = Matched(before.configuration, before.measured, now.measured)
-    return shift_of(pair, control, one, row, judged=True, member=False, loaded=loaded)
+def _seen(look: Look, wanted: Configuration) -> Seen:
+    configuration, result = by_kind(look).get(anonymous(wanted), (wanted, None))
+    return Seen(look, configuration, result, processes_of(look.run))
 
 
-def _judged(step: Shift | AccuracyShift, p_value: float) -> Shift | AccuracyShift:
-    if isinstance(step, AccuracyShift):
-        return judge_accuracy(step, p_value, None)
-    return judge_shift(step, p_value, None)
+def _steps(earlier: Sequence[Seen], now: Seen, row: Metric) -> tuple[Step | None, Step | None]:
+    """Hold a run against the latest and the earliest of those before it that it can be judged against.
+
+    Where there is none it is set beside the latest that has the figure, with the reason. Where both are the
+    same run, that is one test.
+    """
+    known = [one for one in earlier if one.figure(row) is not None]
+    if not known or now.figure(row) is None:
+        return None, None
+    latest = hold_against_any(reversed(known), now, row)
+    if latest is None:
+        return hold(known[-1], now, row), None
+    first = hold_against_any(known[: _at(known, latest.before)], now, row)
+    return latest, first or latest
 
 
-def _changed(before: _Seen, now: _Seen) -> tuple[str, ...]:
-    """Say what differs from the run before: versions, the model, what the configuration resolved to."""
-    told = list(differences(before.look.run.header, now.look.run.header))
-    was, is_now = before.look.run.header.profile, now.look.run.header.profile
-    if was.name != is_now.name:
-        told.append(f"profile was {was.name}, is {is_now.name}")
-    elif was != structs.replace(is_now, seed=was.seed):  # Seeds are meant to differ.
-        told.append("another profile")
-    if before.measured is not None and now.measured is not None:
-        told += resolved_otherwise(before.measured, now.measured)
-    return tuple(told)
+def _at(known: Sequence[Seen], one: Seen) -> int:
+    return next(at for at, other in enumerate(known) if other is one)
 
 
-def _point(seen: _Seen, row: Metric, step: Shift | AccuracyShift | None, changed: tuple[str, ...]) -> Point:
+def _point(
+    seen: Seen, row: Metric, before: Held | None, first: Held | None, changed: tuple[str, ...]
+) -> Point:
     run, result = seen.look.summary.run, seen.measured
-    figure = row.read(result) if result is not None else None
+    figure = seen.figure(row)
     return Point(
         run=run.id,
         created=run.created,
         openvino=seen.look.summary.host.openvino,
         figure=figure,
-        ratio=_ratio(step),
-        own=step.own if isinstance(step, Shift) else None,
-        p_value=step.p_value if step is not None else None,
-        verdict=step.verdict if step is not None else "not compared",
-        reason=_why_none(seen, row) if figure is None else step.reason if step is not None else None,
+        reason=_why_none(seen, row) if figure is None else None,
+        before=before,
+        first=first,
         changed=changed,
         noise_cv=run.noise_cv,
         visits=result.visits if result is not None else 0,
@@ -278,15 +245,47 @@ def _point(seen: _Seen, row: Metric, step: Shift | AccuracyShift | None, changed
     )
 
 
-def _ratio(step: Shift | AccuracyShift | None) -> Estimate | None:
-    if isinstance(step, AccuracyShift):
-        share = step.now / step.before if step.now and step.before else None
-        return None if share is None else Estimate(point=share, low=None, high=None)
-    return step.ratio if step is not None else None
-
-
-def _why_none(seen: _Seen, row: Metric) -> str:
+def _why_none(seen: Seen, row: Metric) -> str:
     """Say why a run has no figure."""
     if seen.measured is None:
         return became(seen.result)
     return metrics.why_missing(row, seen.measured, seen.look.run.header.profile.limits)
+
+
+def _since(points: Sequence[Point], *, everything: bool) -> Since | None:
+    """Return how far the newest run is from the first, and since when, where that is surely something.
+
+    Where the newest is held against nothing but the run before it that says nothing new.
+    """
+    judged = [
+        (point, point.first)
+        for point in points
+        if point.first is not None and _verdict(point.first, everything) != "not compared"
+    ]
+    if not judged:
+        return None
+    point, first = judged[-1]
+    verdict, change = _verdict(first, everything), _change(first, everything)
+    if verdict not in ("worse", "better") or change is None or first == point.before:
+        return None
+    since = point.run
+    for other, held in reversed(judged):
+        if _verdict(held, everything) != verdict:
+            break
+        since = other.run
+    return Since(
+        run=point.run, first=first.run, since=since, change=change - 1, verdict=verdict, everything=everything
+    )
+
+
+def _verdict(held: Held, everything: bool) -> Verdict:
+    if not everything:
+        return held.verdict
+    return held.common.verdict if held.common is not None else "not compared"
+
+
+def _change(held: Held, everything: bool) -> float | None:
+    if everything:
+        return held.common.ratio.point if held.common is not None else None
+    found = held.own or held.ratio
+    return found.point if found is not None else None

@@ -1,41 +1,21 @@
-"""One configuration over many runs: a table, and a picture that is readable in black and white."""
+"""One configuration over many runs as a table, with what changed and what has no verdict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from itertools import pairwise
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from perftool.analysis import metrics
-from perftool.analysis.history import History, Point, Track
+from perftool.analysis.held import Held
+from perftool.analysis.history import History, Point, Since, Track
 from perftool.analysis.stats import Estimate
 from perftool.render.compare import figure_of, interval, listed
 from perftool.render.numbers import ABSENT, plain
-from perftool.render.plotting import (
-    LOOKS,
-    place_legend,
-    saved,
-    styled,
-    write_title,
-)
-from perftool.render.plotting import (
-    figure_of as empty_figure,
-)
 from perftool.render.tabular import empty_table
 
-#: More ticks than this would cover each other.
-_TICKS = 12
-#: So many changes between runs are told beside a picture; the table tells them all.
-_TOLD = 8
-_WIDTH = 34
-_MOVED = {"worse": ("v", "surely worse than before"), "better": ("^", "surely better than before")}
-_MISSING = "x"
-_GREY = "#777777"
-#: The room above and below the figures, as a share of the highest.
-_LEAST_ROOM = 0.05
+_APART = ", without what the hint baselines changed by"
 
 
 def history_view(found: History) -> tuple[RenderableType, ...]:
@@ -52,23 +32,15 @@ def history_view(found: History) -> tuple[RenderableType, ...]:
 def _track(track: Track) -> Iterator[RenderableType]:
     cores = f"{track.cores_usable} core{'' if track.cores_usable == 1 else 's'} usable"
     yield Text(plain(f"{track.model} on {track.cpu}, {cores}: {track.configuration}"), style="bold")
-    table = empty_table()
-    table.add_column("run", overflow="fold")
-    table.add_column("made", no_wrap=True)
-    table.add_column(f"{track.metric}\n{track.unit}", justify="right", no_wrap=True)
-    for heading in ("ratio", "own", ""):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for point in track.points:
-        table.add_row(
-            Text(plain(point.run)),
-            point.created[:16].replace("T", " "),
-            figure_of(point.figure, track.metric),
-            interval(point.ratio),
-            interval(point.own),
-            ABSENT if point.verdict == "not compared" else point.verdict,
-        )
-    yield table
-    lines = list(_reasons(track))
+    yield _table(track)
+    lines = [_since(one, track) for one in track.since]
+    lines += [
+        f"{point.run} against {held.run}: {held.note}"
+        for point in track.points
+        if (held := point.before) is not None and held.note is not None
+    ]
+    lines += _reasons(track)
+    lines += _against(track)
     lines += [f"{point.run}: {text}" for point in track.points for text in point.changed]
     lines += [
         f"{point.run}: {point.disturbed} of {point.visits} visits disturbed by other load"
@@ -79,189 +51,90 @@ def _track(track: Track) -> Iterator[RenderableType]:
     yield Text("\n").join(Text(plain(line)) for line in lines)
 
 
+def _table(track: Track) -> RenderableType:
+    """Show a row for each run; what all changed by, and the first run, only where there is anything of it."""
+    table = empty_table()
+    table.add_column("run", overflow="fold")
+    table.add_column("made", no_wrap=True)
+    table.add_column(f"{track.metric}\n{track.unit}", justify="right", no_wrap=True)
+    for heading in ("ratio", "own"):
+        table.add_column(heading, justify="right")
+    table.add_column("", justify="right", no_wrap=True)
+    further = {
+        f"all of\n{track.device}": [_common(point.before) for point in track.points],
+        "to the\nfirst": [_to_first(point) for point in track.points],
+    }
+    further = {heading: cells for heading, cells in further.items() if set(cells) != {ABSENT}}
+    for heading in further:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for at, point in enumerate(track.points):
+        held = point.before
+        table.add_row(
+            Text(plain(point.run)),
+            point.created[:16].replace("T", " "),
+            figure_of(point.figure, track.metric),
+            interval(held.ratio if held else None),
+            interval(held.own if held else None),
+            ABSENT if held is None or held.verdict == "not compared" else held.verdict,
+            *(cells[at] for cells in further.values()),
+        )
+    return table
+
+
+def _common(held: Held | None) -> str:
+    if held is None or held.common is None:
+        return ABSENT
+    return _moved(held.common.ratio, held.common.verdict)
+
+
+def _to_first(point: Point) -> str:
+    first = point.first
+    if first is None or first == point.before:
+        return ABSENT
+    return _moved(first.own or first.ratio, first.verdict)
+
+
+def _moved(change: Estimate | None, verdict: str) -> str:
+    """Write a change, and its verdict where it is surely one."""
+    if change is None:
+        return ABSENT
+    return f"{change.point:.2f} {verdict}" if verdict in ("worse", "better") else f"{change.point:.2f}"
+
+
+def _since(one: Since, track: Track) -> str:
+    """Say how far the newest run is from the first: what creeps in steps too small to be seen."""
+    way = "below" if one.change < 0 else "above"
+    figure = f"{track.metric} of {one.run} is {abs(one.change):.0%} {way} {one.first}, the first"
+    if one.everything:
+        return f"everything on {track.device}: {figure}: {one.verdict} since {one.since}"
+    apart = "" if track.metric == metrics.TOP1.name or not _has_common(track) else _APART
+    return f"{figure}{apart}: {one.verdict} since {one.since}"
+
+
+def _has_common(track: Track) -> bool:
+    return any(one.before is not None and one.before.common is not None for one in track.points)
+
+
 def _reasons(track: Track) -> Iterator[str]:
     """Say why runs have no figure, and others no verdict, each reason once."""
     reasons: dict[str, list[str]] = {}
     for point in track.points:
-        if point.reason is not None:
-            lacks = f"no {track.metric}" if point.figure is None else "not compared"
-            reasons.setdefault(f"{lacks}: {point.reason}", []).append(point.run)
+        if point.figure is None:
+            reasons.setdefault(f"no {track.metric}: {point.reason}", []).append(point.run)
+        elif point.before is not None and point.before.reason is not None:
+            reasons.setdefault(f"not compared: {point.before.reason}", []).append(point.run)
     for reason, runs in reasons.items():
         yield f"{listed(runs, None)}: {reason}"
+
+
+def _against(track: Track) -> Iterator[str]:
+    """Name the runs that are held against another than the one right before them."""
+    for last, point in pairwise(track.points):
+        if point.before is not None and point.before.run != last.run:
+            yield f"{point.run}: against {point.before.run}, the last that it can be judged against"
 
 
 def _judged_by(track: Track) -> str:
     if track.metric == metrics.TOP1.name:
         return "judged by the images lost and gained since"
-    return "own: without what the hint baselines changed by, 95 % interval"
-
-
-# ---------------------------------------------------------------- the picture
-
-
-def pictures(found: History) -> dict[str, bytes]:
-    """Return each track's picture as PNG and SVG by file name; a track without a figure has none."""
-    drawn: dict[str, bytes] = {}
-    with styled():
-        for number, track in enumerate(found.tracks, start=1):
-            figure = draw(track)
-            if figure is not None:
-                drawn |= saved(figure, "history" if len(found.tracks) == 1 else f"history-{number}")
-    return drawn
-
-
-def draw(track: Track) -> Figure | None:
-    """Draw a figure over the runs, evenly spaced, with its intervals and what changed between them."""
-    known = [(at, one, one.figure) for at, one in enumerate(track.points) if one.figure is not None]
-    if not known:
-        return None
-    figure = empty_figure(9.4, 4.6)
-    axes = figure.add_subplot()
-    look = LOOKS.get(track.precision, LOOKS["default"])
-    axes.plot(
-        [at for at, _, _ in known], [one.point for *_, one in known], color=look.colour, lw=1.2, zorder=2
-    )
-    for at, point, estimate in known:
-        _draw_point(axes, at, point, estimate, look.colour, look.marker)
-    missing = [at for at, one in enumerate(track.points) if one.figure is None]
-    _draw_mark(axes, missing, _MISSING)
-    _draw_changes(axes, track.points)
-    _frame(axes, track)
-    title = f"{track.model}: {track.label} of {track.configuration}"
-    write_title(figure, title, f"{track.cpu}, {track.cores_usable} cores usable; {track.better} is better")
-    place_legend(figure, list(_handles(track, look.colour, look.marker)), handlelength=1.6)
-    return figure
-
-
-def _draw_point(axes: Axes, at: int, point: Point, estimate: Estimate, colour: str, marker: str) -> None:
-    """Draw one run's figure; hollow where it has no interval."""
-    bare = estimate.low is None or estimate.high is None
-    if estimate.low is not None and estimate.high is not None:
-        reach = [[estimate.point - estimate.low], [estimate.high - estimate.point]]
-        axes.errorbar(
-            [at], [estimate.point], yerr=reach, color=colour, lw=1.1, capsize=3, fmt="none", zorder=3
-        )
-    axes.plot(
-        [at],
-        [estimate.point],
-        marker=marker,
-        color=colour,
-        markerfacecolor="white" if bare else colour,
-        markersize=6.5,
-        linestyle="none",
-        zorder=4,
-    )
-    if point.verdict in _MOVED:
-        _draw_mark(axes, [at], _MOVED[point.verdict][0])
-
-
-def _draw_mark(axes: Axes, runs: Sequence[int], shape: str) -> None:
-    """Mark runs along the foot of the picture."""
-    axes.plot(
-        runs,
-        [0.04] * len(runs),
-        transform=axes.get_xaxis_transform(),
-        marker=shape,
-        color="black",
-        markersize=8,
-        linestyle="none",
-        zorder=5,
-    )
-
-
-def _draw_changes(axes: Axes, points: Sequence[Point]) -> None:
-    """Draw a numbered line before each run that something else differs in."""
-    for number, (at, _) in enumerate(_changes(points), start=1):
-        axes.axvline(at - 0.5, color=_GREY, lw=1.0, linestyle=(0, (4, 2)), zorder=1)
-        axes.text(
-            at - 0.5,
-            1.0,
-            str(number),
-            transform=axes.get_xaxis_transform(),
-            ha="center",
-            va="bottom",
-            fontsize=8,
-            color="#333333",
-        )
-
-
-def _changes(points: Sequence[Point]) -> list[tuple[int, Point]]:
-    return [(at, point) for at, point in enumerate(points) if point.changed]
-
-
-def _frame(axes: Axes, track: Track) -> None:
-    """Name the runs by when they were made, as many as there is room for; show figures close up."""
-    step = -(-len(track.points) // _TICKS)
-    shown = range(0, len(track.points), step)
-    labels = [track.points[at].created[5:16].replace("T", "\n") for at in shown]
-    axes.set_xticks(list(shown), labels, fontsize=8)
-    axes.set_xlim(-0.6, len(track.points) - 0.4)
-    low, high = _reach(track)
-    axes.set_ylim(low, high)
-    axes.set_xlabel("run (UTC)")
-    axes.set_ylabel(plain(f"{track.label} ({track.unit})"), parse_math=False)
-    axes.grid(color="#e6e6e6", lw=0.7)
-
-
-def _reach(track: Track) -> tuple[float, float]:
-    """Return the range of figures that is drawn: close up, but so that a few percent look small."""
-    estimates = [one.figure for one in track.points if one.figure is not None]
-    ends = [end for one in estimates for end in (one.low, one.point, one.high) if end is not None]
-    low, high = min(ends), max(ends)
-    room = max(0.15 * (high - low), _LEAST_ROOM * abs(high)) or 1.0
-    return (max(0.0, low - room) if low >= 0 else low - room), high + room
-
-
-def _handles(track: Track, colour: str, marker: str) -> Iterator[Line2D]:
-    """Explain every mark that is there."""
-    name = _short(track.configuration)
-    yield Line2D([], [], color=colour, marker=marker, markersize=6.5, lw=1.2, label=name)
-    estimates = [one.figure for one in track.points if one.figure is not None]
-    if any(one.low is not None for one in estimates):
-        yield Line2D([], [], color=colour, marker="|", markersize=11, linestyle="none", label="95 % interval")
-    if any(one.low is None or one.high is None for one in estimates):
-        yield Line2D(
-            [],
-            [],
-            color=colour,
-            marker=marker,
-            markerfacecolor="white",
-            markersize=6.5,
-            linestyle="none",
-            label="hollow: no interval",
-        )
-    for verdict, (shape, meaning) in _MOVED.items():
-        if any(one.verdict == verdict for one in track.points):
-            yield Line2D([], [], color="black", marker=shape, markersize=8, linestyle="none", label=meaning)
-    yield from _missing(track.points)
-    changes = _changes(track.points)
-    for number, (_, point) in enumerate(changes[:_TOLD], start=1):
-        text = _short(f"{number}: {point.changed[0]}" + (", …" if len(point.changed) > 1 else ""))
-        yield Line2D([], [], color=_GREY, lw=1.0, linestyle=(0, (4, 2)), label=text)
-    if len(changes) > _TOLD:
-        yield Line2D([], [], linestyle="none", label=f"and {len(changes) - _TOLD} more changes")
-
-
-def _missing(points: Sequence[Point]) -> Iterator[Line2D]:
-    """Explain the mark of runs without a figure by their reason, where all have one."""
-    reasons = {one.reason for one in points if one.figure is None}
-    if reasons:
-        why = f": {reasons.pop()}" if len(reasons) == 1 else ": failed, skipped, not planned or not measured"
-        yield Line2D(
-            [],
-            [],
-            color="black",
-            marker=_MISSING,
-            markersize=8,
-            linestyle="none",
-            label=_short(f"no figure{why}"),
-        )
-
-
-def _short(text: str) -> str:
-    """Fold a sentence to a legend's width, two lines of it at the most; nothing in it is a formula."""
-    text = plain(text)
-    if len(text) > 2 * _WIDTH:
-        text = f"{text[: 2 * _WIDTH - 1]}…"
-    folded = text if len(text) <= _WIDTH else f"{text[:_WIDTH]}\n{text[_WIDTH:]}"
-    return folded.replace("$", r"\$")
+    return f"own:{_APART.removeprefix(',')}, 95 % interval"
