@@ -220,7 +220,9 @@ def test_a_history_is_shown_and_drawn(perftool: Command, runs: Path, tmp_path: P
         *("history-1.png", "history-1.svg", "history-2.png", "history-2.svg")
     ]
     assert done.stderr.count("wrote ") == 4
-    found = json.loads(perftool("history", runs, "--json", "--to", tmp_path / "out").stdout)
+    as_json = perftool("history", runs, "--json")
+    assert as_json.stderr == "" and not list(runs.glob("history*"))  # No picture that nobody asked for.
+    found = json.loads(as_json.stdout)
     assert [point["run"] for point in found["tracks"][0]["points"]] == ["a", "same", "slow"]
     assert [one["run"] for one in found["skipped"]] == ["broken"]
 
@@ -234,3 +236,34 @@ def test_a_history_of_nothing_is_refused(perftool: Command, runs: Path, tmp_path
     assert (unknown.returncode, "did you mean" in one_line(unknown)) == (3, True)
     metric = perftool("history", runs, "--metric", "speed", "--to", tmp_path)
     assert metric.returncode == 2
+
+
+def test_a_history_follows_links_and_counts_each_run_once(
+    perftool: Command, runs: Path, tmp_path: Path
+) -> None:
+    linked = tmp_path / "linked"
+    (linked / "deep").mkdir(parents=True)
+    (linked / "first").symlink_to(runs / "a")
+    (linked / "deep" / "second").symlink_to(runs / "slow")
+    (linked / "deep" / "up").symlink_to(linked)  # a loop
+    (linked / "zz-first-again").symlink_to(runs / "a")
+    (linked / "gone").symlink_to(tmp_path / "nowhere")
+    shutil.copytree(runs / "a", linked / "zz-copy")
+    done = perftool("history", linked, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [point["run"] for point in found["tracks"][0]["points"]] == ["first", "deep/second"]
+    assert {one["run"]: one["reason"] for one in found["skipped"]} == {
+        "gone": "a link that leads nowhere",
+        "zz-copy": "the same run as first: one journal, to the last record",
+    }
+
+
+def test_a_plot_that_cannot_be_written_is_refused_before_anything_is_printed(
+    perftool: Command, runs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    for form in ((), ("--json",)):
+        done = perftool("history", runs, "--to", tmp_path / "file", *form)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "--to FOLDER puts the plot elsewhere" in one_line(done)
