@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError, UsageError
 from perftool.journal import FORMAT, JOURNAL, Entry, Header, ModelIdentity, Record, Run
 from perftool.machine import HostInfo
-from perftool.record import Visited
+from perftool.record import Offered, Visited
 from perftool.spec import Profile
 from perftool.sweep.profile import load_profile, to_toml
 
@@ -292,9 +292,29 @@ def _read(path: Path) -> tuple[Run, int, bool]:
 
 def _entry(path: Path, at: int, line: bytes, number: int) -> Entry:
     try:
-        return _compact(_decode(path, at, line, number, Entry))
+        entry = _compact(_decode(path, at, line, number, Entry))
     except OverflowError:
         raise InputError(f"{path}: line {at}: a latency does not fit into 64 bits") from None
+    if (impossible := _impossible(entry.record)) is not None:
+        raise InputError(
+            f"{path}: line {at}: {impossible}: nothing takes no time, so this line is damaged and the run "
+            "cannot be trusted"
+        )
+    return entry
+
+
+def _impossible(record: Record) -> str | None:
+    """Name a time of a visit that no clock can have shown; every figure divides by these."""
+    if not isinstance(record, Visited | Offered):
+        return None
+    for name, times in (
+        ("latencies_ns", record.latencies_ns),
+        ("warmup_ns", record.warmup_ns),
+        ("window_ns", (record.window_ns,)),
+    ):
+        if times and (least := min(times)) <= 0:
+            return f"{name} of {record.configuration} holds {least}"
+    return None
 
 
 def _compact(entry: Entry) -> Entry:

@@ -448,6 +448,29 @@ def test_a_latency_that_no_clock_can_give_is_refused_by_its_line(tmp_path: Path)
         assert one_line(error).endswith("journal.jsonl: line 2: a latency does not fit into 64 bits")
 
 
+@pytest.mark.parametrize(
+    ("was", "damaged", "said"),
+    [
+        (b'"latencies_ns":[7,9]', b'"latencies_ns":[7,0]', "latencies_ns of c holds 0"),
+        (b'"latencies_ns":[7,9]', b'"latencies_ns":[-3,9]', "latencies_ns of c holds -3"),
+        (b'"window_ns":8', b'"window_ns":0', "window_ns of c holds 0"),
+        (b'"warmup_ns":[9]', b'"warmup_ns":[0]', "warmup_ns of c holds 0"),
+    ],
+)
+def test_a_request_that_took_no_time_is_refused_by_its_line(
+    tmp_path: Path, was: bytes, damaged: bytes, said: str
+) -> None:
+    written(tmp_path, visited(7, 9))
+    journal = tmp_path / store.JOURNAL
+    content = journal.read_bytes()
+    assert was in content
+    journal.write_bytes(content.replace(was, damaged))
+    for use in (read, resume, lambda folder: list(stream(folder))):
+        with pytest.raises(InputError) as error:
+            use(tmp_path)
+        assert f"journal.jsonl: line 2: {said}: nothing takes no time" in one_line(error)
+
+
 def test_a_format_too_old_is_refused(tmp_path: Path) -> None:
     written(tmp_path)
     with_format(tmp_path, 0)
