@@ -4,14 +4,14 @@ The reference is the FP32 file executed in f32. Changes are paired by image, so 
 image set are compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
 from perftool.analysis.result import AccuracyResult
 from perftool.analysis.stats import paired_change
-from perftool.record import Compiled, Evaluated
+from perftool.record import Compiled, Evaluated, Prepared
 from perftool.spec import Configuration, Explicit
 
 
@@ -50,8 +50,16 @@ def evaluation_of(
     return next((one for one in same if one.precision == configuration.precision), None)
 
 
-def compare(evaluated: Evaluated, reference: Evaluated | None) -> AccuracyResult:
-    """Return the accuracy of an evaluation, and its paired change against the reference."""
+def one_file(prepared: Iterable[object]) -> bool:
+    """Tell from a run's records whether its model came quantized: the same file in every format then."""
+    return any(isinstance(one, Prepared) and bool(one.comes_quantized) for one in prepared)
+
+
+def compare(evaluated: Evaluated, reference: Evaluated | None, *, one_file: bool = False) -> AccuracyResult:
+    """Return the accuracy of an evaluation, and its paired change against the reference.
+
+    `one_file`: every format is the same file, so in one inference precision on one device nothing can differ.
+    """
     images = len(evaluated.top5)
     hits = _hits(evaluated)
     comparable = reference is not None and reference.images == evaluated.images
@@ -66,7 +74,9 @@ def compare(evaluated: Evaluated, reference: Evaluated | None) -> AccuracyResult
             lost = sum(then and not now for now, then in zip(hits, before, strict=True))
             change = paired_change(gained, lost, images)
             drop, low, high, p_value = change.drop_pp, change.low_pp, change.high_pp, change.p_value
-            if evaluated is reference:
+            if evaluated is reference or (
+                one_file and not gained and not lost and _runs_as(evaluated) == _runs_as(reference)
+            ):
                 low = high = 0.0
     return AccuracyResult(
         top1=100 * sum(hits) / images if hits is not None and images else None,
@@ -80,6 +90,10 @@ def compare(evaluated: Evaluated, reference: Evaluated | None) -> AccuracyResult
         p_value=p_value,
         agreement=agreement,
     )
+
+
+def _runs_as(evaluated: Evaluated) -> tuple[str, str]:
+    return evaluated.device, evaluated.inference_precision
 
 
 class Change(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

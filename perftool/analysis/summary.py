@@ -68,7 +68,8 @@ def summarize(run: Run, *, name: str | None = None) -> Summary:
     planned = plan_of(run)
     evaluations = [record for record in records if isinstance(record, Evaluated)]
     reference = accuracy.reference_of(evaluations)
-    compared = [(one, accuracy.compare(one, reference)) for one in evaluations]
+    one_file = accuracy.one_file(records)
+    compared = [(one, accuracy.compare(one, reference, one_file=one_file)) for one in evaluations]
     left_out = {one.configuration.id: one.reason for one in planned.left_out} | unvisited(run, planned)
     dropped = drops_of(records)
     results: list[tuple[Configuration, ConfigurationResult]] = []

@@ -74,11 +74,15 @@ def accuracy(
 
 
 class Evaluations(NamedTuple):
-    """Evaluations, the names of all their images, and the precisions that are worth a row."""
+    """Evaluations, the names of all their images, and the precisions that are worth a row.
+
+    `one_file`: the model comes quantized, so they are all of one file.
+    """
 
     results: "list[Evaluated]"
     names: tuple[str, ...]
     precisions: frozenset[str]
+    one_file: bool
 
 
 def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
@@ -105,7 +109,7 @@ def accuracy_view(header: "Header", found: Evaluations) -> "AccuracyView":
                 device=one.device,
                 inference_precision=one.inference_precision,
                 executed_precision=most_executed(one.executed)[0],
-                accuracy=compare(one, reference),
+                accuracy=compare(one, reference, one_file=found.one_file),
                 images_per_second=fresh * 1e9 / one.duration_ns if fresh else None,
                 reused=one.reused,
                 changes=changes(one, reference, found.names),
@@ -138,7 +142,7 @@ def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
 
     calibration, images = images_for(header.profile)
     devices = probe(header.profile.grids[0].devices, watcher)
-    made, _ = plan_prepared(header, devices, calibration, watcher)
+    made, fp32 = plan_prepared(header, devices, calibration, watcher)
     planned = Run(header=header, entries=(Entry(at_ns=header.created_ns, record=made),))
     results = []
     for evaluation in remaining(planned).evaluations:
@@ -158,4 +162,4 @@ def evaluations(header: "Header", watcher: "Watcher") -> Evaluations:
             raise refuse(evaluated)
         results.append(evaluated)
     planned_precisions = frozenset(one.precision for one in made.configurations if not one.baseline)
-    return Evaluations(results, names(images), planned_precisions)
+    return Evaluations(results, names(images), planned_precisions, bool(fp32.comes_quantized))

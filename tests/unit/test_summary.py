@@ -160,22 +160,38 @@ def test_a_file_that_could_not_be_made_fails_its_configurations() -> None:
     assert summary.run.warnings == ("prepare of int8 failed: no space left",)
 
 
+def prepared(weight_format: str, *, comes_quantized: bool) -> Prepared:
+    return Prepared(
+        weight_format=weight_format,
+        path="m.xml",
+        key="k",
+        cached=False,
+        duration_ns=1,
+        file_bytes=1,
+        calibration_images=32,
+        peak_rss_bytes=1,
+        comes_quantized=comes_quantized,
+    )
+
+
+@pytest.mark.parametrize("comes_quantized", [True, False])
+def test_a_model_that_comes_quantized_is_the_reference_in_every_format(comes_quantized: bool) -> None:
+    baseline = Measured(hint="LATENCY", executed="bf16")
+    same = (evaluated("fp32", "f32", 160), evaluated("int8", "f32", 160), evaluated("fp32", "bf16", 160))
+    journal = Journal((INT8, baseline), same)
+    journal.append(prepared("fp32", comes_quantized=comes_quantized))
+    summary = summarize(journal.run())
+    found, in_bf16 = summary.configurations[0].accuracy, summary.baselines[0].accuracy
+    assert found is not None and in_bf16 is not None
+    assert (found.drop_pp, found.drop_low == 0.0 == found.drop_high) == (0.0, comes_quantized)
+    # The same file under another precision is not the same by construction, however few images say so.
+    assert in_bf16.drop_low is not None and in_bf16.drop_low < 0
+
+
 def test_a_failed_preparation_made_good_is_forgotten() -> None:
     journal = Journal((INT8,))
     journal.append(Failed(subject="int8", stage="prepare", kind="error", reason="no space left"))
-    journal.append(
-        Prepared(
-            weight_format="int8",
-            path="m.xml",
-            key="k",
-            cached=False,
-            duration_ns=1,
-            file_bytes=1,
-            calibration_images=32,
-            peak_rss_bytes=1,
-            comes_quantized=False,
-        )
-    )
+    journal.append(prepared("int8", comes_quantized=False))
     summary = summarize(journal.run())
     assert summary.run.warnings == () and summary.configurations[0].warnings == ()
 
