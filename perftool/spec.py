@@ -52,6 +52,11 @@ class Feeding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     layout: Literal["NCHW", "NHWC"] | None = None
     shape: tuple[Annotated[int, Meta(ge=1)], ...] = ()
 
+    @property
+    def states_values(self) -> bool:
+        """Tell whether it says more than a shape, and so how the model wants an image's values."""
+        return bool(self.mean or self.scale or self.color or self.layout)
+
 
 class ModelFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="file"):
     """A model file that OpenVINO reads: IR, ONNX, TFLite, a frozen graph, a SavedModel, Paddle."""

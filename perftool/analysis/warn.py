@@ -8,10 +8,10 @@ from msgspec import structs
 from perftool.analysis.evidence import Evidence, disturbed
 from perftool.analysis.result import Series
 from perftool.analysis.stats import MIN_VISITS, Estimate, Trend, paired_ratio, trend
-from perftool.journal import Planned, Proposed, Run, Surveyed
+from perftool.journal import Header, Planned, Proposed, Run, Surveyed
 from perftool.machine import FOREIGN_LOAD, DeviceMissing, HostInfo
 from perftool.record import Compiled, Evaluated, Failed, Prepared, Visited
-from perftool.spec import Configuration, Explicit
+from perftool.spec import Configuration, Explicit, ModelFile
 
 #: A canary that varies more than this makes small differences hard to see.
 NOISY = 0.05
@@ -144,6 +144,8 @@ def _unsteady(visits: Sequence[Visited]) -> list[str]:
 def run_warnings(run: Run, planned: Planned, noise: float | None, drift: Trend | None) -> tuple[str, ...]:
     """Return what is odd about a run as a whole."""
     found = []
+    if _says_what_a_model_says(run, planned) and (unstated := feeding_unstated(run.header)) is not None:
+        found.append(unstated)
     for device in planned.devices:
         if isinstance(device, DeviceMissing):
             found.append(f"{device.name} is not available: {device.reason}; {device.advice}")
@@ -163,6 +165,28 @@ def run_warnings(run: Run, planned: Planned, noise: float | None, drift: Trend |
     found.extend(_drawn_alone(run, planned))
     found.extend(_surveyed(run))
     return tuple(found)
+
+
+def feeding_unstated(header: Header) -> str | None:
+    """Say that nobody stated how a model file takes its images; None where somebody did, or it is known.
+
+    What a known model's file is recognised by, and what is built into a file, a run's header does not tell.
+    """
+    source = header.model.source
+    if not isinstance(source, ModelFile) or source.feeding.states_values or header.model.published:
+        return None
+    return (
+        f"nobody stated how {header.model.name} takes its images: it is fed as it is, BGR 0..255, unless it "
+        "was recognised as a known model; where it wants anything else its accuracy and its INT8 calibration "
+        "are wrong: --preprocess, or perftool model convert --mean --scale --color, states it"
+    )
+
+
+def _says_what_a_model_says(run: Run, planned: Planned) -> bool:
+    """Tell whether images matter to a run: for accuracies, or for calibrating INT8."""
+    return any(one.precision == "INT8" for one in planned.configurations) or any(
+        isinstance(entry.record, Evaluated) for entry in run.entries
+    )
 
 
 def _drawn_alone(run: Run, planned: Planned) -> list[str]:

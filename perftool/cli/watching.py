@@ -13,6 +13,7 @@ from perftool.analysis.evidence import throughput_fps
 from perftool.analysis.limits import carrying
 from perftool.analysis.searched import unproposed
 from perftool.analysis.summary import summarize
+from perftool.analysis.warn import feeding_unstated
 from perftool.journal import Entry, Focused, Raced, Run, Surveyed
 from perftool.record import Failed, Visited
 from perftool.render.live import LiveDisplay, Scene
@@ -64,6 +65,8 @@ class _Follower:
     def opened(self, folder: Path, run: Run) -> None:
         self._run = run
         self._display.say(f"run folder: {folder}")
+        if (unstated := feeding_unstated(run.header)) is not None:  # A sweep always evaluates.
+            self._display.say(f"warning: {unstated}")
         for entry in run.entries:
             self._count(entry)
 

@@ -53,11 +53,6 @@ def _shape_fault(feeding: Feeding) -> Fault | None:
     return None
 
 
-def states_values(feeding: Feeding) -> bool:
-    """Tell whether a feeding says more than a shape, and so how the model wants an image's values."""
-    return bool(feeding.mean or feeding.scale or feeding.color or feeding.layout)
-
-
 def values_said(color: str, feeding: Feeding) -> str:
     """Write which values a model wants: `RGB, (x - 127.5) / 127.5`, or `BGR 0..255`."""
     if not feeding.mean and not feeding.scale:

@@ -13,7 +13,6 @@ import openvino as ov
 from perftool.errors import InputError, last_line
 from perftool.images.sets import image_size, layout, static_shape
 from perftool.model import feeding
-from perftool.model.convention import states_values
 from perftool.model.identity import check_name, companions, weights_said
 from perftool.model.naming import restore_names
 from perftool.published.catalogue import Known, known, names, recognise
@@ -72,7 +71,7 @@ def load_with_feeding(source: ModelSource, batch: int) -> Loaded:
 
 def may_be_recognised(source: ModelSource) -> bool:
     """Tell whether the catalogue decides how a source is fed: it is a file, and nobody stated that."""
-    return isinstance(source, ModelFile) and not states_values(source.feeding)
+    return isinstance(source, ModelFile) and not source.feeding.states_values
 
 
 def _fed(model: ov.Model, source: ModelFile) -> Loaded:

@@ -11,8 +11,8 @@ from perftool.analysis.result import ConfigurationResult, Document, Summary, doc
 from perftool.analysis.summary import summarize
 from perftool.journal import Planned, Run, Started
 from perftool.machine import Conditions, DeviceMissing
-from perftool.record import Failed, Prepared, Visited
-from perftool.spec import Limits
+from perftool.record import Evaluated, Failed, Prepared, Visited
+from perftool.spec import Feeding, Limits, ModelFile
 
 STEADY = (1.0,)
 INT8 = Measured(precision="INT8", streams=2, fps=32, memory_mb=260, factors=STEADY)
@@ -385,3 +385,41 @@ def test_int8_that_is_slower_than_a_float_precision_is_warned_of() -> None:
     assert not [text for text in warned["cpu-fp32-b1-s1"] if "slower" in text]
     close = summarize(Journal((fast, Measured(precision="INT8", fps=30.0))).run())
     assert not [text for one in close.configurations for text in one.warnings if "slower" in text]
+
+
+# ---------------------------------------------------------------- how a model file is fed
+
+
+def fed(*measured: Measured, source: ModelFile, evaluations: tuple[Evaluated, ...] = ()) -> tuple[str, ...]:
+    """Return the warnings of a run of a model file."""
+    run = Journal(measured, evaluations).run()
+    model = msgspec.structs.replace(run.header.model, source=source, reference=False)
+    header = msgspec.structs.replace(run.header, model=model)
+    return summarize(msgspec.structs.replace(run, header=header)).run.warnings
+
+
+def test_a_model_file_that_nobody_said_how_to_feed_has_a_warning_where_images_matter() -> None:
+    bare, shaped = ModelFile(path="/m.onnx"), ModelFile(path="/m.onnx", feeding=Feeding(shape=(1, 3, 8, 8)))
+    reference = evaluated("fp32", "f32", 160)
+    for source in (bare, shaped):
+        for warnings in (
+            fed(INT8, source=source),
+            fed(Measured(), source=source, evaluations=(reference,)),
+        ):
+            assert [one for one in warnings if "nobody stated how googlenet-v4-tf takes its images" in one]
+    assert fed(Measured(), source=bare) == ()  # FP32 alone and no accuracy: no image says anything.
+
+
+@pytest.mark.parametrize(
+    "feeding", [Feeding(mean=(127.5,)), Feeding(scale=(255.0,)), Feeding(color="BGR"), Feeding(layout="NCHW")]
+)
+def test_a_model_file_whose_feeding_is_stated_has_none(feeding: Feeding) -> None:
+    assert fed(INT8, source=ModelFile(path="/m.onnx", feeding=feeding)) == ()
+
+
+def test_a_published_file_and_a_built_in_model_have_none() -> None:
+    run = Journal((INT8,)).run()
+    assert summarize(run).run.warnings == ()
+    model = msgspec.structs.replace(run.header.model, source=ModelFile(path="/m.pb"), published=True)
+    published = msgspec.structs.replace(run, header=msgspec.structs.replace(run.header, model=model))
+    assert summarize(published).run.warnings == ()
