@@ -189,8 +189,8 @@ def _table(name: str, rows: Sequence[tuple[ConfigurationShift, Shift]]) -> Table
             figure_of(one.before, name),
             figure_of(one.now, name),
             # Two intervals of figures stand beside these: every column counts.
-            interval(one.ratio).replace(" to ", "–"),
-            interval(one.own).replace(" to ", "–"),
+            interval(one.ratio).replace(" to ", "-"),
+            interval(one.own).replace(" to ", "-"),
             judged(each, one),
             style="red" if one.regression else None,
         )
