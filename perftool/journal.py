@@ -150,8 +150,9 @@ Record = (
 #: warm-up became steady, energy; records of open load, surveys, extra rounds and what the user allowed.
 #: 3: images that were left out or converted; whether a model came quantized; whether its weights are the
 #: published ones. 4: how a space is searched: races, twins, proposals; rounds that confirm.
-#: 5: times of layers, peaks of the device, the bytes that kernels move.
-FORMAT = 5
+#: 5: times of layers, peaks of the device, the bytes that kernels move. 6: what the kernels of an evaluation
+#: ran in, rounds that complete the profile's.
+FORMAT = 6
 
 
 class ModelIdentity(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

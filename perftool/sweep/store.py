@@ -2,27 +2,25 @@
 
 The journal is one JSON line per record, appended and fsynced, under a lock that the writer holds for its
 life; the first line is a header. Nothing else writes it. What the records mean is not known here, but
-that a visit's samples are many: entries that come from here hold them as an array of 64-bit integers.
+that a visit's samples are many: entries that come from here hold them as `lines` reads them.
 """
 
 import os
 import time
-from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import msgspec
 from filelock import FileLock, Timeout
-from msgspec.structs import replace
 
 from perftool.errors import InputError, PerftoolError, ResumeRefusedError, UsageError
 from perftool.journal import FORMAT, JOURNAL, Entry, Header, ModelIdentity, Record, Run
 from perftool.machine import HostInfo
-from perftool.record import Offered, Visited
 from perftool.spec import Profile
+from perftool.sweep import lines
 from perftool.sweep.profile import load_profile, to_toml
 
 PROFILE = "profile.toml"
@@ -30,53 +28,6 @@ HOST = "host.json"
 LOCK = "journal.lock"
 #: What a file is called in addition while it is written.
 _FRESH = ".new"
-
-_Row = TypeVar("_Row", Header, Entry)
-
-
-def _from_1(line: dict[str, Any]) -> dict[str, Any]:
-    """Say that format 1 knew nothing of memory by phase, of how a warm-up ended, nor of energy."""
-    record = line.get("record", {})
-    match record.get("type"):
-        case "compiled":
-            record["compile_rss_bytes"] = None
-        case "visited":
-            record["steady"] = record["load_rss_bytes"] = None
-            record["conditions"]["energy_j"] = None
-    return line
-
-
-def _from_2(line: dict[str, Any]) -> dict[str, Any]:
-    """Say that format 2 refused what it could not read, and knew neither published nor quantized sources."""
-    if line.get("type") == "header":
-        line["model"]["published"] = False
-    record = line.get("record", {})
-    match record.get("type"):
-        case "prepared":
-            record["comes_quantized"] = None
-        case "evaluated":
-            record |= {"label_note": "", "left_out": [], "faults": None, "reused": 0}
-    return line
-
-
-def _from_3(line: dict[str, Any]) -> dict[str, Any]:
-    """Say that format 4 only added: a run of format 3 that is resumed is searched as today's runs are."""
-    return line
-
-
-def _from_4(line: dict[str, Any]) -> dict[str, Any]:
-    """Say that format 5 only added: times of layers, peaks of devices, and a field that may be missing."""
-    return line
-
-
-#: From an old format to the next: takes a line (header or entry) as plain values, returns it one format
-#: newer. The header's number is set by the reader.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: _from_1,
-    2: _from_2,
-    3: _from_3,
-    4: _from_4,
-}
 
 
 class Journal:
@@ -99,8 +50,8 @@ class Journal:
 
         When the disk refuses, the journal stays as it was before, and PerftoolError says why.
         """
-        entry = _compact(Entry(at_ns=time.time_ns(), record=record))
-        line = _line(entry)
+        entry = lines.compact(Entry(at_ns=time.time_ns(), record=record))
+        line = lines.write(entry)
         try:
             # What an earlier failure, or an interrupt, left half written must not come before this line.
             self._cut()
@@ -175,7 +126,7 @@ def create(folder: Path, header: Header) -> Journal:
         _replace(folder / PROFILE, to_toml(header.profile).encode())
         _replace(folder / HOST, host)
         # Last and at once, so that a journal that exists has its header.
-        first = _line(header)
+        first = lines.write(header)
         _replace(folder / JOURNAL, first)
         return Journal(folder, lock, len(first))
     except BaseException:
@@ -194,7 +145,7 @@ def resume(folder: Path) -> tuple[Journal, Run]:
         run, size, older = _read(path)
         if older:
             rows: list[Header | Entry] = [run.header, *run.entries]
-            content = b"".join(map(_line, rows))
+            content = b"".join(map(lines.write, rows))
             _replace(path, content)
             size = len(content)
         return Journal(path.parent, lock, size), run
@@ -215,11 +166,11 @@ def stream(folder: Path) -> Iterator[Entry]:
     """Give a run's entries one by one, as `read` has them, and hold no more than one: for long runs."""
     path = _journal(folder)
     number = 0
-    for at, line in enumerate(_intact(path), start=1):
+    for at, line in enumerate(lines.intact(path), start=1):
         if at == 1:
-            number = _format(path, line)
+            number = lines.format_of(path, line)
         else:
-            yield _entry(path, at, line, number)
+            yield lines.read_entry(path, at, line, number)
 
 
 def read_profile(folder: Path) -> Profile:
@@ -276,122 +227,18 @@ def _locked(folder: Path) -> FileLock:
 
 def _read(path: Path) -> tuple[Run, int, bool]:
     """Read a journal; return the run, the bytes that are intact, and whether it is of an older format."""
-    lines = _intact(path)
-    first = next(lines, None)
+    rows = lines.intact(path)
+    first = next(rows, None)
     if first is None:
         raise InputError(f"{path}: line 1: the header is torn, so nothing of this run can be read")
-    number = _format(path, first)
-    header = _decode(path, 1, first, number, Header)
+    number = lines.format_of(path, first)
+    header = lines.decode(path, 1, first, number, Header)
     size = len(first) + 1
     entries = []
-    for at, line in enumerate(lines, start=2):
-        entries.append(_entry(path, at, line, number))
+    for at, line in enumerate(rows, start=2):
+        entries.append(lines.read_entry(path, at, line, number))
         size += len(line) + 1
     return Run(header=header, entries=tuple(entries)), size, number < FORMAT
-
-
-def _entry(path: Path, at: int, line: bytes, number: int) -> Entry:
-    try:
-        entry = _compact(_decode(path, at, line, number, Entry))
-    except OverflowError:
-        raise InputError(f"{path}: line {at}: a latency does not fit into 64 bits") from None
-    if (impossible := _impossible(entry.record)) is not None:
-        raise InputError(
-            f"{path}: line {at}: {impossible}: nothing takes no time, so this line is damaged and the run "
-            "cannot be trusted"
-        )
-    return entry
-
-
-def _impossible(record: Record) -> str | None:
-    """Name a time of a visit that no clock can have shown; every figure divides by these."""
-    if not isinstance(record, Visited | Offered):
-        return None
-    for name, times in (
-        ("latencies_ns", record.latencies_ns),
-        ("warmup_ns", record.warmup_ns),
-        ("window_ns", (record.window_ns,)),
-    ):
-        if times and (least := min(times)) <= 0:
-            return f"{name} of {record.configuration} holds {least}"
-    return None
-
-
-def _compact(entry: Entry) -> Entry:
-    """Keep a visit's samples as an array: a long run has millions, and as an int each takes forty bytes."""
-    if not isinstance(entry.record, Visited):
-        return entry
-    samples = array("q", entry.record.latencies_ns)
-    return replace(entry, record=replace(entry.record, latencies_ns=samples))
-
-
-def _intact(path: Path) -> Iterator[bytes]:
-    """Give a journal's lines one by one, without their ends and without a torn last one."""
-    held: bytes | None = None
-    alone = True
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                if held is not None:
-                    yield held
-                    alone = False
-                held = line[:-1]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    # The last line may be torn although it has an end; a header that is, is an error of its own.
-    if held is not None and (alone or _is_json(held)):
-        yield held
-
-
-def _is_json(line: bytes) -> bool:
-    """Tell a line that was written whole from the remains of one."""
-    try:
-        msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
-    return True
-
-
-def _format(path: Path, line: bytes) -> int:
-    """Return the format that a journal's header states."""
-    try:
-        header = msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: line 1: not a journal's header: {error}") from None
-    number = header.get("format")
-    if header.get("type") != "header" or not isinstance(number, int):
-        raise InputError(f"{path}: line 1: not a journal's header")
-    if number > FORMAT:
-        raise InputError(
-            f"{path}: written by a newer perftool (journal format {number}, this one reads up to {FORMAT}): "
-            "update perftool to read it"
-        )
-    return number
-
-
-def _decode(path: Path, at: int, line: bytes, number: int, kind: type[_Row]) -> _Row:
-    try:
-        if number == FORMAT:
-            return msgspec.json.decode(line, type=kind)
-        return msgspec.convert(_migrated(msgspec.json.decode(line), number), kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, LookupError) as error:
-        raise InputError(f"{path}: line {at}: {error}") from None
-
-
-def _migrated(line: dict[str, Any], number: int) -> dict[str, Any]:
-    """Bring a line of an older format to this one, format by format."""
-    for old in range(number, FORMAT):
-        if old not in MIGRATIONS:
-            raise LookupError(f"journal format {old} cannot be read any more")
-        line = MIGRATIONS[old](line)
-    return {**line, "format": FORMAT} if line.get("type") == "header" else line
-
-
-def _line(row: Header | Entry) -> bytes:
-    """Return a row as a line of the journal; what msgspec does not know is an array of samples."""
-    return msgspec.json.encode(row, enc_hook=list) + b"\n"
 
 
 def _write(descriptor: int, content: bytes) -> None:

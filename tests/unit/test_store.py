@@ -20,6 +20,7 @@ from perftool.journal import FORMAT, Entry, Header, ModelIdentity, Record, Run, 
 from perftool.machine import Conditions, HostInfo
 from perftool.record import Compiled, Failed, Visited
 from perftool.spec import Closed, Grid, Policy, Profile, ReferenceModel
+from perftool.sweep import lines as journal_lines
 from perftool.sweep import store
 from perftool.sweep.store import (
     Journal,
@@ -367,14 +368,14 @@ def test_an_older_format_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with_format(tmp_path, FORMAT - 2)
     path = tmp_path / store.JOURNAL
     path.write_bytes(path.read_bytes()[:-1])  # The torn line has no newline, as before.
-    monkeypatch.setattr(store, "MIGRATIONS", {FORMAT - 2: nest, FORMAT - 1: rename})
+    monkeypatch.setattr(journal_lines, "MIGRATIONS", {FORMAT - 2: nest, FORMAT - 1: rename})
     expected = Run(header=HEADER, entries=(Entry(at_ns=5, record=Started(pid=7)),))
     assert read(tmp_path) == expected
     journal, run = resume(tmp_path)
     assert run == expected
     with journal:
         journal.append(Started(pid=8))
-    monkeypatch.setattr(store, "MIGRATIONS", {})
+    monkeypatch.setattr(journal_lines, "MIGRATIONS", {})
     assert records(read(tmp_path)) == [Started(pid=7), Started(pid=8)]
 
 
