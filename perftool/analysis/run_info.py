@@ -15,7 +15,7 @@ from perftool.analysis.result import (
 )
 from perftool.analysis.searched import drops_of, unvisited
 from perftool.analysis.stats import Trend
-from perftool.analysis.warn import run_warnings
+from perftool.analysis.warn import UNFINISHED, run_warnings
 from perftool.journal import (
     Finished,
     Header,
@@ -36,6 +36,10 @@ def run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, E
     noise = stats.coefficient_of_variation([throughput_fps(one) for one in canary.closed]) if canary else None
     drift = _drift(canary)
     wall, share = _wall(run)
+    complete = _is_complete(records)
+    # A run of `perftool load` has a plan without a canary, and cannot be resumed.
+    resumable = bool(planned.canary) or not planned.configurations
+    unfinished = (UNFINISHED,) if not complete and resumable else ()
     return RunInfo(
         id=name or f"{created:%Y%m%d-%H%M%S}-{header.model.name}",
         created=created.isoformat(timespec="seconds"),
@@ -48,7 +52,7 @@ def run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, E
         rounds=_rounds(planned, evidence, {*drops_of(records), *unvisited(run, planned)}),
         rounds_planned=header.profile.policy.rounds,
         confirm_rounds=effort.confirm_rounds_allowed(header.profile.policy),
-        complete=_is_complete(records),
+        complete=complete,
         canary=planned.canary or None,
         noise_cv=noise,
         drift=drift,
@@ -56,7 +60,7 @@ def run_info(run: Run, name: str | None, planned: Planned, evidence: dict[str, E
         extra_visits_allowed=effort.extra_visits_allowed(run),
         wall_seconds=wall,
         measuring_share=share,
-        warnings=run_warnings(run, planned, noise, drift),
+        warnings=(*unfinished, *run_warnings(run, planned, noise, drift)),
     )
 
 

@@ -15,6 +15,8 @@ from perftool.spec import Configuration, Explicit, ModelFile
 
 #: A canary that varies more than this makes small differences hard to see.
 NOISY = 0.05
+#: What is said first of a run that is not finished, whatever it shows.
+UNFINISHED = "unfinished: perftool sweep --resume RUN measures the rest, and what is said here may change"
 #: Drifts smaller than this are not worth a warning, however sure they are.
 DRIFT = 0.05
 DRIFT_INSIDE = 0.02

@@ -75,7 +75,7 @@ def _result(
     everything = {one.id: one for one in (*summary.configurations, *summary.baselines)}
     recommendation = choose(summary, profile.objective, profile.limits)
     if wanted is None:
-        insist(recommendation)
+        insist(summary, recommendation)
         assert recommendation.id is not None
         wanted = recommendation.id
     if wanted not in everything:

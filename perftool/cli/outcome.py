@@ -8,6 +8,7 @@ from pathlib import Path
 from perftool.analysis.result import Recommendation, Summary, document
 from perftool.analysis.stability import recommend
 from perftool.analysis.summary import summarize
+from perftool.analysis.warn import UNFINISHED
 from perftool.cli.options import run_folder
 from perftool.cli.output import print_json, print_rich
 from perftool.errors import NothingPassesError
@@ -34,7 +35,7 @@ def finish(folder: Path, *, json: bool) -> None:
         sys.stderr.write(
             f"files that deploy it: perftool export {shlex.quote(str(folder))} --format bundle --to DIR\n"
         )
-    insist(recommendation)
+    insist(summary, recommendation)
 
 
 def show_all(summary: Summary, recommendation: Recommendation, *, json: bool) -> None:
@@ -47,11 +48,15 @@ def show_all(summary: Summary, recommendation: Recommendation, *, json: bool) ->
     print_rich(*run_view(summary, recommendation))
 
 
-def insist(recommendation: Recommendation) -> None:
-    """Raise NothingPassesError, with the nearest misses, where nothing was chosen."""
+def insist(summary: Summary, recommendation: Recommendation) -> None:
+    """Raise NothingPassesError, with the nearest misses, where nothing was chosen.
+
+    What nothing passes in so far something may pass when it is finished: that is said first.
+    """
     if recommendation.id is None:
         nearest = "; ".join(f"{miss.id}: {miss.reason}" for miss in recommendation.nearest)
-        raise NothingPassesError(recommendation.reason + (f"; nearest: {nearest}" if nearest else ""))
+        first = f"{UNFINISHED}; so far: " if UNFINISHED in summary.run.warnings else ""
+        raise NothingPassesError(first + recommendation.reason + (f"; nearest: {nearest}" if nearest else ""))
 
 
 def write_report(folder: Path, summary: Summary, recommendation: Recommendation) -> list[Path]:

@@ -37,4 +37,4 @@ def recommend(
         print_json(document(summary, recommendation))
     else:
         print_rich(*recommendation_view(summary, recommendation))
-    insist(recommendation)
+    insist(summary, recommendation)

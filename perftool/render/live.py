@@ -44,6 +44,11 @@ class Scene(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     failures: int
 
 
+def _doing(scene: Scene) -> str:
+    """Say what is being done; before anything has a name, that it begins."""
+    return f"{VERBS.get(scene.stage, scene.stage)} {scene.subject}" if scene.subject else "starting"
+
+
 def duration(seconds: float) -> str:
     """Write a duration as people say it."""
     whole = round(seconds)
@@ -86,9 +91,7 @@ class LiveDisplay:
         elif (scene.stage, scene.subject) != self._said:
             self._said = (scene.stage, scene.subject)
             left = f", {duration(scene.seconds_left)} left" if scene.seconds_left is not None else ""
-            sys.stderr.write(
-                f"[{scene.share:4.0%}{left}] {VERBS.get(scene.stage, scene.stage)} {scene.subject}\n"
-            )
+            sys.stderr.write(f"[{scene.share:4.0%}{left}] {_doing(scene)}\n")
             sys.stderr.flush()
 
     def say(self, text: str) -> None:
@@ -105,7 +108,7 @@ class LiveDisplay:
             left,
         )
         part = f" ({scene.part[0]} of {scene.part[1]})" if scene.part else ""
-        lines = [Text(f"{VERBS.get(scene.stage, scene.stage)} {scene.subject}{part}")]
+        lines = [Text(f"{_doing(scene)}{part}")]
         if scene.best:
             lines.append(Text(f"best so far: {scene.best}"))
         if scene.failures:

@@ -20,6 +20,7 @@ from perftool.analysis.metric import Metric
 from perftool.analysis.pareto import compared, trade_off
 from perftool.analysis.result import ConfigurationResult, Recommendation, Summary
 from perftool.analysis.stats import Estimate
+from perftool.analysis.warn import UNFINISHED
 from perftool.analysis.wishes import told
 from perftool.render.dropped import dropped
 from perftool.render.headroom import headroom
@@ -65,8 +66,14 @@ def run_view(summary: Summary, recommendation: Recommendation) -> tuple[Renderab
 
 
 def recommendation_view(summary: Summary, recommendation: Recommendation) -> tuple[RenderableType, ...]:
-    """Return the choice, and why it was not another."""
-    return choice(summary, recommendation), rejections(recommendation)
+    """Return the choice, and why it was not another; first that the run is not finished, where it is not."""
+    parts: list[RenderableType] = [_unfinished()] if UNFINISHED in summary.run.warnings else []
+    parts.append(choice(summary, recommendation))
+    return (*parts, rejections(recommendation)) if recommendation.rejected else tuple(parts)
+
+
+def _unfinished() -> Text:
+    return Text(UNFINISHED, style="yellow")
 
 
 def heading(summary: Summary) -> Text:
@@ -86,7 +93,7 @@ def heading(summary: Summary) -> Text:
     everything = (*summary.configurations, *summary.baselines)
     outliers = sum(one.outliers for one in everything)
     visits = sum(one.visits for one in everything)
-    noise.append(f"{outliers} of {visits} visits outliers")
+    noise.append(f"{outliers} of {visits} visits outliers" if visits else "no visit yet")
     lines.append(", ".join(noise))
     if run.extra_visits_allowed:
         lines.append(
@@ -95,7 +102,7 @@ def heading(summary: Summary) -> Text:
         )
     text = Text("\n").join(Text(plain(line)) for line in lines)
     text.highlight_words([run.model], "bold")
-    return text
+    return Text("\n").join([_unfinished(), text]) if UNFINISHED in run.warnings else text
 
 
 # ---------------------------------------------------------------- the table
@@ -221,7 +228,7 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
     lines = [
         f"{CHOICE_MARK} choice   {FRONT_MARK} Pareto front   {ODD_MARK} not as asked, see warnings   "
         f"{ABSENT} not measurable",
-        f"Pareto front: nothing is better in {_respects(summary, recommendation)} at once",
+        *_front(summary, recommendation),
         "± half of the 95 % interval over visits, or + and - its ends where the median is not in its middle",
         "latency per request, so per batch, under full load; intervals that have no room are in the JSON",
     ]
@@ -247,6 +254,12 @@ def legend(summary: Summary, recommendation: Recommendation) -> Text:
         )
     lines.append("baselines: the FP32 file with OpenVINO's performance hint and nothing else set")
     return Text("\n".join(plain(line) for line in lines), style="dim")
+
+
+def _front(summary: Summary, recommendation: Recommendation) -> list[str]:
+    """Say what the front is a front of; nothing where nothing was measured to be on one."""
+    respects = _respects(summary, recommendation)
+    return [f"Pareto front: nothing is better in {respects} at once"] if respects else []
 
 
 def _respects(summary: Summary, recommendation: Recommendation) -> str:
@@ -371,8 +384,11 @@ def rejections(recommendation: Recommendation) -> Table:
 
 
 def warnings(summary: Summary) -> Text | None:
-    """Return the warnings of the run and of its configurations, like ones together; None without any."""
-    shared: dict[str, list[str]] = {text: [] for text in summary.run.warnings}
+    """Return the warnings of the run and of its configurations, like ones together; None without any.
+
+    What the heading says of a run that is not finished is not said again.
+    """
+    shared: dict[str, list[str]] = {text: [] for text in summary.run.warnings if text != UNFINISHED}
     everything = (*summary.configurations, *summary.baselines)
     for result in everything:
         for text in result.warnings:

@@ -423,3 +423,17 @@ def test_a_published_file_and_a_built_in_model_have_none() -> None:
     model = msgspec.structs.replace(run.header.model, source=ModelFile(path="/m.pb"), published=True)
     published = msgspec.structs.replace(run, header=msgspec.structs.replace(run.header, model=model))
     assert summarize(published).run.warnings == ()
+
+
+def test_a_run_that_is_not_finished_says_so_first_but_one_under_open_load_alone_cannot_be_resumed() -> None:
+    run = Journal((INT8,), finished=False).run()
+    assert summarize(run).run.warnings[0].startswith("unfinished: perftool sweep --resume RUN")
+    not_planned = msgspec.structs.replace(run, entries=())
+    assert summarize(not_planned).run.warnings[0].startswith("unfinished: ")
+    entries = tuple(
+        msgspec.structs.replace(one, record=msgspec.structs.replace(one.record, canary=""))
+        if isinstance(one.record, Planned)
+        else one
+        for one in run.entries
+    )
+    assert summarize(msgspec.structs.replace(run, entries=entries)).run.warnings == ()

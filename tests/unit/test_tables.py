@@ -125,6 +125,8 @@ def test_what_is_not_as_asked_is_marked_and_explained() -> None:
 def test_few_visits_have_no_interval_and_an_interrupted_run_says_so() -> None:
     text = shown(Journal((changed(BASELINES[0], rounds=2), Measured(rounds=2)), finished=False).run())
     assert "2 of 6 rounds" in text and "interrupted" in text
+    first = "unfinished: perftool sweep --resume RUN measures the rest"
+    assert text.startswith(first) and text.count(first) == 2  # Before the tables, and before the choice.
     assert "! all: 2 of the 6 visits that an interval takes" in text
     line = next(line for line in text.splitlines() if "cpu-fp32-b1-s1" in line)
     assert "±" not in line
@@ -167,3 +169,14 @@ def test_a_percentile_without_an_upper_end_is_marked_as_one_that_may_be_more() -
     assert re.search(r" \d\d\.\d\+ ", row)
     assert "+ after a percentile: it may be more" in text
     assert "+ after a percentile" not in shown(Journal((Measured(completions=10),)).run())
+
+
+def test_a_run_that_measured_nothing_yet_leaves_no_sentence_half_said() -> None:
+    text = shown(Journal((Measured(rounds=0),), finished=False).run())
+    assert "no visit yet" in text
+    assert "of 0 visits" not in text and "nothing is better in" not in text
+    assert text.startswith("unfinished: ")
+
+
+def test_a_finished_run_is_not_called_unfinished() -> None:
+    assert "unfinished" not in shown(nine())
