@@ -19,6 +19,8 @@ _TICKS = 12
 #: So many changes between runs are told beside a picture; the table tells them all.
 _TOLD = 8
 _WIDTH = 34
+#: A name without a space may be as wide as this.
+_WIDEST = 48
 #: Marks along the foot of a picture, a row for each kind: for worse and better, its face, against what.
 _ROWS = (
     ({"worse": "v", "better": "^"}, "black", "surely {} than before"),
@@ -239,7 +241,10 @@ def _missing(points: Sequence[Point]) -> Iterator[Line2D]:
 def _short(text: str) -> str:
     """Fold a sentence to a legend's width, two lines of it at the most; nothing in it is a formula.
 
-    It breaks at spaces: a version or a name stays whole, unless it alone is wider than the legend.
+    It breaks at spaces: a version or a name stays whole, though it be wider than the legend, up to a bound.
     """
-    lines = textwrap.wrap(plain(text), _WIDTH, max_lines=2, placeholder=" …", break_on_hyphens=False)
+    lines = textwrap.wrap(plain(text), _WIDTH, break_long_words=False, break_on_hyphens=False)
+    if len(lines) > 2:
+        lines = [lines[0], f"{lines[1]} …"]
+    lines = [line if len(line) <= _WIDEST else f"{line[: _WIDEST - 1]}…" for line in lines]
     return "\n".join(lines).replace("$", r"\$")
