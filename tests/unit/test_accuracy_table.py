@@ -42,7 +42,9 @@ def test_it_runs_in_what_most_operations_ran_in(executed: tuple[Executed, ...], 
         structs.replace(evaluated("fp32", "f32", 160), executed=(FLOAT,)),
         structs.replace(evaluated("int8", "f32", 158), executed=executed),
     ]
-    view = accuracy_view(HEADER, Evaluations(found, tuple(map(str, range(200))), frozenset({"FP32", "INT8"})))
+    view = accuracy_view(
+        HEADER, Evaluations(found, tuple(map(str, range(200))), frozenset({"FP32", "INT8"}), one_file=False)
+    )
     text = io.StringIO()
     Console(file=text, width=100, no_color=True, color_system=None).print(accuracy_table(view))
     (line,) = (line for line in text.getvalue().splitlines() if line.split()[:1] == ["INT8"])
