@@ -108,7 +108,7 @@ def _model_file(run: Run, weight_format: str, folder: Path) -> tuple[Copy, Copy]
     if meta is None or not _was_measured(meta, found[-1]):
         raise InputError(
             f"{path.parent}: the run's {weight_format} model is damaged in the cache, and not what was "
-            f"measured: remove that folder, then {again}"
+            f"measured: {again}"
         )
     xml, bin = (
         Copy(source=str(path.with_name(name)), sha256=meta.parts[name].sha256, bytes=meta.parts[name].bytes)

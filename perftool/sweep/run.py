@@ -19,6 +19,7 @@ from perftool.images.dataset import images_for
 from perftool.job import Compile
 from perftool.journal import Allowed, Finished, Record, Run, Started
 from perftool.machine import DeviceFound
+from perftool.model.entries import verified
 from perftool.model.identity import identity
 from perftool.record import (
     Answer,
@@ -165,6 +166,7 @@ class Sweep:
         try:
             self.append(Started(pid=os.getpid()))
             self.append(survey())
+            self._restore()
             while True:
                 left = remaining(self.run)
                 if (proposed := next_proposal(self.run, left.rounds)) is not None:
@@ -204,6 +206,12 @@ class Sweep:
             self.append(peaks_of(device, seconds, log, self._look))
 
     # -------------------------------------------------------- model files and their accuracy
+
+    def _restore(self) -> None:
+        """Make again what the run had made before and the cache has lost or damaged since."""
+        for weight_format in self._prepared():
+            if verified(self._model_path(weight_format).parent) is None:
+                self.append(prepare(self._profile, weight_format, self._calibration, self._watcher))
 
     def _prepare_all(self, left: Remaining) -> None:
         missing = [one for one in self._prepared() if not self._model_path(one).exists()]

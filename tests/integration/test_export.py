@@ -360,7 +360,7 @@ def test_a_damaged_file_in_the_cache_is_never_exported_as_what_was_measured(
         assert done.returncode == 3, (damage, name)
         said = one_line(done)
         assert str(int8_entry) in said and "damaged" in said
-        assert f"remove that folder, then perftool sweep --resume {finished[0]}" in said
+        assert f"perftool sweep --resume {finished[0]} prepares it again" in said
         assert list(tmp_path.iterdir()) == []
         for part, content in before.items():
             part.write_bytes(content)
@@ -374,7 +374,6 @@ def test_a_damaged_file_is_made_again_as_the_message_says(
     run = Path(shutil.copytree(finished[0], tmp_path / "run"))
     export = ("export", run, "--to", tmp_path / "d", "-f", "openvino", "--config", "cpu-int8-b1-s1")
     assert perftool(*export).returncode == 3
-    shutil.rmtree(int8_entry)
     resumed = perftool("sweep", "--resume", run)
     assert resumed.returncode == 0, resumed.stderr
     done = perftool(*export)
