@@ -61,6 +61,7 @@ class Child:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # What lies in the folder that the command is run from is no module of ours.
                     "-m",
                     "perftool.bench.worker",
                     f"--jobs={jobs_read}",

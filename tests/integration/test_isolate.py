@@ -94,6 +94,15 @@ def test_the_cpu_is_probed(tmp_path: Path) -> None:
     assert "known" in foo.reason
 
 
+def test_modules_of_the_users_folder_are_none_of_the_childs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit(77)")
+    monkeypatch.chdir(tmp_path)
+    answer = ask_once(Probe(devices=("CPU",)), tmp_path / "log", 60)
+    assert isinstance(answer, Probed), answer
+
+
 def test_a_compiled_model_says_what_was_asked_and_what_came_of_it(child: Child, tiny: Path) -> None:
     found = compiled(child, tiny)
     assert found.requested["INFERENCE_PRECISION_HINT"] == "f32"
