@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from perftool.analysis.compared import CommonShift, Comparison, Shift, Side
 from perftool.analysis.control import Control
+from perftool.analysis.digits import times
 from perftool.analysis.drift import GUESSED_MACHINE
 from perftool.analysis.shifts import TOO_FEW
-from perftool.analysis.stats import Estimate
 
 #: Where more than this share of a run's visits was disturbed, that is said.
 _BUSY = 0.10
@@ -166,10 +166,3 @@ def _on_run(one: Side) -> list[str]:
             "again when that is gone"
         )
     return told
-
-
-def times(ratio: Estimate) -> str:
-    """Write a ratio and its interval in a sentence."""
-    if ratio.low is None or ratio.high is None:
-        return f"{ratio.point:.2f}x"
-    return f"{ratio.point:.2f}x ({ratio.low:.2f}x to {ratio.high:.2f}x)"

@@ -20,8 +20,7 @@ from perftool.analysis.compared import (
     Side,
     Verdict,
 )
-from perftool.analysis.digits import times as with_span
-from perftool.analysis.findings import times
+from perftool.analysis.digits import times
 from perftool.analysis.stats import Estimate
 from perftool.render.numbers import ABSENT, plain, unsigned_zero, with_interval
 from perftool.render.tabular import ODD_MARK, empty_table
@@ -247,7 +246,7 @@ def interval(ratio: Estimate | None) -> str:
     """Write a ratio and its interval in few characters: `0.98 (0.95 to 1.01)`."""
     if ratio is None:
         return ABSENT
-    return with_span(ratio).replace("x", "")
+    return times(ratio).replace("x", "")
 
 
 def percent(share: float | None) -> str:

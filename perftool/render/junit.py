@@ -16,7 +16,7 @@ from perftool.analysis.compared import (
     Lost,
     Shift,
 )
-from perftool.analysis.findings import times
+from perftool.analysis.digits import times
 from perftool.render.compare import figure_of
 from perftool.render.numbers import plain
 

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from perftool.analysis.digits import times
 from perftool.analysis.layer_changes import LayerChange, ProfilesCompared
 from perftool.analysis.layers import LayerGroup
 from perftool.analysis.stats import Estimate
@@ -100,8 +101,4 @@ def _ratio(ratio: Estimate | None) -> str:
 
 
 def _times(ratio: Estimate | None) -> str:
-    return (
-        "an unknown number of times"
-        if ratio is None
-        else f"{ratio.point:.2f}x{span(ratio.low, ratio.high, 2, 'x')}"
-    )
+    return "an unknown number of times" if ratio is None else times(ratio)

@@ -13,8 +13,16 @@ from matplotlib.patches import Patch
 from perftool.analysis.blocks import called
 from perftool.analysis.layer_report import LayerReport
 from perftool.analysis.layers import LayerProfile, LayerRow
-from perftool.render.numbers import plain
-from perftool.render.plotting import DPI, LOOKS, figure_of, saved, styled, write_title
+from perftool.render.plotting import (
+    DPI,
+    LOOKS,
+    figure_of,
+    place_legend,
+    saved,
+    short_end,
+    styled,
+    write_title,
+)
 from perftool.render.roofline import layers_figure
 
 #: So many layers have a bar.
@@ -122,8 +130,8 @@ def _bar(axes: Axes, at: float, start_ms: float, row: LayerRow, height: float) -
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:
     """Name the bars; a long name keeps its end, which tells it apart."""
-    shown = [name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}" for name in names]
-    axes.set_yticks(range(len(names)), [plain(name) for name in shown], fontsize=7, parse_math=False)
+    shown = [short_end(name, _LONGEST_NAME) for name in names]
+    axes.set_yticks(range(len(names)), shown, fontsize=7, parse_math=False)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(axis="x", color="#e6e6e6", lw=0.7)
     axes.tick_params(axis="y", length=0)
@@ -139,13 +147,6 @@ def _laid_out(figure: Figure, rows: Sequence[LayerRow]) -> Figure:
     ]
     if present - FILLS.keys():
         handles.append(Patch(facecolor=_OTHER.colour, hatch=_OTHER.hatch, edgecolor="white", label="other"))
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=8,
-        title="runs in",
-        title_fontsize=8,
-    )
+    place_legend(figure, handles, title="runs in", title_fontsize=8)
     figure.set_dpi(DPI)
     return figure

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -254,7 +255,7 @@ def _circle(label: str, colour: str, size: float, width: float) -> Line2D:
     )
 
 
-def place_legend(figure: Figure, handles: Sequence[Line2D], **style: Any) -> None:
+def place_legend(figure: Figure, handles: Sequence[Artist], **style: Any) -> None:
     """Put a legend outside the axes, where no data can be covered."""
     figure.legend(
         handles=handles,
@@ -264,6 +265,11 @@ def place_legend(figure: Figure, handles: Sequence[Line2D], **style: Any) -> Non
         labelspacing=0.9,
         **style,
     )
+
+
+def short_end(name: str, longest: int) -> str:
+    """Return a name to draw; of a long one its end is kept, which tells it apart."""
+    return plain(name if len(name) <= longest else f"…{name[1 - longest :]}")
 
 
 def interval_lines(x: Estimate | None, y: Estimate | None) -> list[tuple[Point, Point]]:

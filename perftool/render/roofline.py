@@ -27,6 +27,8 @@ from perftool.render.plotting import (
     draw_ring,
     figure_of,
     interval_lines,
+    place_legend,
+    short_end,
     short_name,
     write_title,
 )
@@ -102,14 +104,9 @@ def layers_figure(model: str, profile: LayerProfile, found: Roofline) -> Figure 
     write_title(figure, title, f"{when}; area by share of the time")
     _draw_precisions(figure, layers)
     costliest = sorted(layers, key=lambda row: -row.time_us.point)[:_NAMED_LAYERS]
-    texts = [(*_spot(row), _short_end(called(row.name, row.originals))) for row in costliest]
+    texts = [(*_spot(row), short_end(called(row.name, row.originals), _LONGEST_NAME)) for row in costliest]
     place(axes, spots, roof, texts)
     return figure
-
-
-def _short_end(name: str) -> str:
-    """Keep the end of a long name, which tells it apart."""
-    return plain(name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}")
 
 
 def _draw_precisions(figure: Figure, layers: Sequence[LayerRow]) -> None:
@@ -126,14 +123,7 @@ def _draw_precisions(figure: Figure, layers: Sequence[LayerRow]) -> None:
         )
         for name in sorted({row.precision for row in layers})
     ]
-    figure.legend(
-        handles=handles,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=8,
-        title="runs in",
-        title_fontsize=8,
-    )
+    place_legend(figure, handles, title="runs in", title_fontsize=8)
 
 
 def _across(one: Placed) -> Estimate:
